@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. One build configuration serves both.
+SWIFT  ?= swift
+CONFIG := -c release
+N      ?= 20
+
+.PHONY: demo test build check tidy contracts python soak demo-soak bench fuzz libraries clean
+
+## the main job, end to end; exits 0 only if every check held
+demo: build
+	.build/release/entente demo $(DEMO)
+
+## the program: .build/release/entente
+build: libraries
+	@tools/build
+
+## every test
+test: libraries python
+	@tools/build --tests
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports
+	.venv/bin/python contracts/build.py --check
+	.venv/bin/python -m pytest -q contracts/tests
+
+## the fast part, all day long: tidy, and the engines' tests
+check: tidy
+	ENTENTE_ROOMS=Primitives,Ciphers,Trie,EVM,Consensus,MPC,Compute,Contracts,RPC,Evidence,Storage $(SWIFT) build $(CONFIG) --build-tests --scratch-path .build-check
+	ENTENTE_ROOMS=Primitives,Ciphers,Trie,EVM,Consensus,MPC,Compute,Contracts,RPC,Evidence,Storage ENTENTE_SEEDS=500 \
+	  $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports --scratch-path .build-check
+
+## line length, banned words, import directions
+tidy:
+	@tools/tidy
+
+## compiles the Vyper contracts and rewrites contracts/artifacts
+contracts: python
+	.venv/bin/python contracts/build.py
+
+## 100,000 seeds of the consensus simulator
+soak: libraries
+	@tools/build --tests
+	ENTENTE_SEEDS=100000 $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports --filter Simulat
+
+## the demo N times in a row
+demo-soak: build
+	@tools/demo-soak $(N)
+
+bench: build
+	@tools/bench
+
+## Debian's C libraries: installed where we may, else named in one line ready to paste
+libraries:
+	@tools/libraries
+
+## the virtual environment of the tests: Vyper, titanoboa, web3.py
+python:
+	@tools/python
+
+clean:
+	rm -rf .build .build-check .venv
