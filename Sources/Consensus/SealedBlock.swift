@@ -20,6 +20,8 @@ package struct UnsealedBlock: Sendable, Equatable {
         guard extra.seals.isEmpty else { throw .sealsPresent }
         self.init(block: block, extra: extra, hash: block.header.hash(extra))
     }
+    /// A block of our own making, with its extra data still at hand.
+    init(_ block: Block, _ extra: ExtraData) { self.init(block: block, extra: extra, hash: block.header.hash(extra)) }
     fileprivate init(block: Block, extra: ExtraData, hash: Hash32) { (self.block, self.extra, self.hash) = (block, extra, hash) }
 
     /// The same block, proposed again.
