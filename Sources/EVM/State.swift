@@ -33,6 +33,13 @@ public protocol StateReader {
     func storage(_ address: Address, _ slot: U256) throws(StateUnavailable) -> U256
     /// Of an account with this code hash, never `Account.noCode`.
     func code(_ hash: Hash32) throws(StateUnavailable) -> Bytes
+    /// True where any slot is stored: no contract may be created there (EIP-7610). Only states older than EIP-161 hold such
+    /// accounts without code or nonce, so a reader of our own networks need not answer.
+    func hasStorage(_ address: Address) throws(StateUnavailable) -> Bool
+}
+
+extension StateReader {
+    public func hasStorage(_ address: Address) throws(StateUnavailable) -> Bool { false }
 }
 
 /// What one transaction, or a block of them, leaves different.

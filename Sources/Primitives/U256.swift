@@ -53,7 +53,10 @@ extension U256 {
         }
     }
     @inlinable public init(_ hash: Hash32) { self = hash.withUnsafeBytes { U256(bigEndianAt: $0.baseAddress!) } }
-    @inlinable public init(_ address: Address) { self.init(address.word) }
+    @inlinable @inline(__always) public init(_ address: Address) {
+        let a = address.w0.byteSwapped, b = address.w1.byteSwapped, c = UInt64(address.w2.byteSwapped)
+        self.init(b &<< 32 | c, a &<< 32 | b &>> 32, a &>> 32, 0)
+    }
 
     @inlinable public var hash: Hash32 {
         Hash32(l3.byteSwapped, l2.byteSwapped, l1.byteSwapped, l0.byteSwapped)

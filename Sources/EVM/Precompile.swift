@@ -1,0 +1,113 @@
+import Ciphers
+import Primitives
+
+/// The contracts that the protocol itself provides, at fixed low addresses.
+///
+/// `absent` stands for those that a fork has and we lack (0x0a point evaluation, 0x0b–0x11 BLS12-381, 0x100 P-256): calling one
+/// halts the frame with `HaltReason.precompileAbsent`, takes its gas and changes nothing.
+enum Precompile: UInt8 {
+    case recover = 1, sha256, ripemd160, identity, modularPower, curveAdd, curveMultiply, curvePairing, blake2
+    case absent
+
+    @inline(__always) init?(at address: U256, _ rules: Rules) {
+        guard address.fitsUInt64, address.l0 <= 0x100, address.l0 > 0 else { return nil }
+        guard address.l0 <= rules.lastPrecompile || address.l0 == 0x100 && rules.hasP256Verify else { return nil }
+        self = address.l0 < 10 ? Precompile(rawValue: UInt8(address.l0))! : .absent
+    }
+
+    /// - Throws: `outOfGas`, or `precompileFailed` where the input is refused.
+    func run(_ input: UnsafeRawBufferPointer, gas: Int64, _ rules: Rules) throws(HaltReason) -> (output: Bytes, cost: Int64) {
+        let words = Int64((input.count + 31) / 32)
+        switch self {
+        case .recover:
+            try afford(3000, gas)
+            return (recoverSigner(input), 3000)
+        case .sha256:
+            try afford(60 + 12 * words, gas)
+            var hash = SHA256()
+            hash.update(input)
+            return (hash.finish().bytes, 60 + 12 * words)
+        case .ripemd160:
+            try afford(600 + 120 * words, gas)
+            return (Bytes(repeating: 0, count: 12) + RIPEMD160.hash(input), 600 + 120 * words)
+        case .identity:
+            try afford(15 + 3 * words, gas)
+            return (Bytes(input), 15 + 3 * words)
+        case .modularPower: return try ModularPowerCall.run(input, gas: gas, rules)
+        case .curveAdd:
+            let cost: Int64 = rules.cheapPairing ? 150 : 500
+            try afford(cost, gas)
+            return (try BN254.add(input), cost)
+        case .curveMultiply:
+            let cost: Int64 = rules.cheapPairing ? 6000 : 40000
+            try afford(cost, gas)
+            return (try BN254.multiply(input), cost)
+        case .curvePairing:
+            let pairs = Int64(input.count / 192), cost = rules.cheapPairing ? 45000 + 34000 * pairs : 100_000 + 80000 * pairs
+            try afford(cost, gas)
+            return (try BN254.pairing(input), cost)
+        case .blake2:
+            guard input.count == 213, input[212] <= 1 else { throw .precompileFailed }
+            let rounds = Int64(UInt32(bigEndian: input.loadUnaligned(as: UInt32.self)))
+            try afford(rounds, gas)
+            return (Blake2.compress(input), rounds)
+        case .absent: throw .precompileAbsent
+        }
+    }
+}
+
+func afford(_ cost: Int64, _ gas: Int64) throws(HaltReason) {
+    if gas < cost { throw .outOfGas }
+}
+
+/// `count` bytes from `start`, with zeros behind the end of the input.
+func padded(_ input: UnsafeRawBufferPointer, _ start: Int, _ count: Int) -> Bytes {
+    let from = min(start, input.count), to = min(input.count, from + count)
+    return Bytes(input[from..<to]) + Bytes(repeating: 0, count: count - (to - from))
+}
+
+/// No output where no key signed.
+private func recoverSigner(_ input: UnsafeRawBufferPointer) -> Bytes {
+    let bytes = padded(input, 0, 128), v = U256(bigEndian: bytes[32..<64])
+    guard v == 27 || v == 28 else { return [] }
+    do throws(SignatureError) {
+        let key = try Secp256k1.recover(Hash32(bytes[0..<32])!, r: U256(bigEndian: bytes[64..<96]), s: U256(bigEndian: bytes[96...]), yParity: UInt8(v.l0 - 27))
+        return key.address.word.bytes
+    } catch { return [] }
+}
+
+/// EIP-198 with the prices of 2565 and 7883 and the bounds of 7823.
+enum ModularPowerCall {
+    static func run(_ input: UnsafeRawBufferPointer, gas: Int64, _ rules: Rules) throws(HaltReason) -> (output: Bytes, cost: Int64) {
+        let head = padded(input, 0, 96)
+        let counts = (U256(bigEndian: head[0..<32]), U256(bigEndian: head[32..<64]), U256(bigEndian: head[64...]))
+        if rules.modexpPricing == .eip7883, max(counts.0, counts.1, counts.2) > 1024 { throw .precompileFailed }
+        // Longer ones cost more than 2⁵⁰ gas, but for an exponent of any length between empty numbers.
+        guard max(counts.0, counts.2) <= U256(1 << 32 as UInt64) else { throw .outOfGas }
+        let baseCount = Int(counts.0.l0), modulusCount = Int(counts.2.l0)
+        let exponentCount = counts.1.fitsUInt64 ? Int(min(counts.1.l0, 1 << 40)) : 1 << 40
+        let head32 = U256(bigEndian: padded(input, 96 + baseCount, min(32, exponentCount)))
+        let cost = price(UInt128(max(baseCount, modulusCount)), exponentCount, head32, rules.modexpPricing)
+        guard cost <= UInt128(gas) else { throw .outOfGas }
+        if modulusCount == 0 { return ([], Int64(cost)) }
+        guard exponentCount < 1 << 40 else { throw .outOfGas }
+        let output = modularPower(variableTime: padded(input, 96, baseCount), padded(input, 96 + baseCount, exponentCount),
+                                  modulus: padded(input, 96 + baseCount + exponentCount, modulusCount))
+        return (output, Int64(cost))
+    }
+
+    private static func price(_ count: UInt128, _ exponentCount: Int, _ head: U256, _ pricing: Rules.ModexpPricing) -> UInt128 {
+        let words = (count + 7) / 8
+        let headBits = UInt128(max(0, head.bitWidth - 1))
+        let factor: UInt128 = pricing == .eip7883 ? 16 : 8
+        let iterations = max(1, (exponentCount > 32 ? factor * UInt128(exponentCount - 32) : 0) + headBits)
+        switch pricing {
+        case .eip198:
+            let x = count * count
+            let complexity = count <= 64 ? x : count <= 1024 ? x / 4 + 96 * count - 3072 : x / 16 + 480 * count - 199_680
+            return complexity * iterations / 20
+        case .eip2565: return max(200, words * words * iterations / 3)
+        case .eip7883: return max(500, (count <= 32 ? 16 : 2 * words * words) * iterations)
+        }
+    }
+}
