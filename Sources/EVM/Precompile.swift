@@ -66,12 +66,22 @@ func padded(_ input: UnsafeRawBufferPointer, _ start: Int, _ count: Int) -> Byte
     return Bytes(input[from..<to]) + Bytes(repeating: 0, count: count - (to - from))
 }
 
+/// The word whose bytes are the `count` ≤ 32 from `start`, with zeros behind the end of the input.
+func word(_ input: UnsafeRawBufferPointer, _ start: Int, count: Int = 32) -> U256 {
+    var bytes = Hash32.zero
+    withUnsafeMutableBytes(of: &bytes) { target in
+        let present = max(0, min(count, input.count - start))
+        if present > 0 { UnsafeMutableRawBufferPointer(rebasing: target[(32 - count)..<(32 - count + present)]).copyMemory(from: UnsafeRawBufferPointer(rebasing: input[start..<(start + present)])) }
+    }
+    return U256(bytes)
+}
+
 /// No output where no key signed.
 private func recoverSigner(_ input: UnsafeRawBufferPointer) -> Bytes {
-    let bytes = padded(input, 0, 128), v = U256(bigEndian: bytes[32..<64])
+    let v = word(input, 32)
     guard v == 27 || v == 28 else { return [] }
     do throws(SignatureError) {
-        let key = try Secp256k1.recover(Hash32(bytes[0..<32])!, r: U256(bigEndian: bytes[64..<96]), s: U256(bigEndian: bytes[96...]), yParity: UInt8(v.l0 - 27))
+        let key = try Secp256k1.recover(word(input, 0).hash, r: word(input, 64), s: word(input, 96), yParity: UInt8(v.l0 - 27))
         return key.address.word.bytes
     } catch { return [] }
 }
@@ -79,19 +89,18 @@ private func recoverSigner(_ input: UnsafeRawBufferPointer) -> Bytes {
 /// EIP-198 with the prices of 2565 and 7883 and the bounds of 7823.
 enum ModularPowerCall {
     static func run(_ input: UnsafeRawBufferPointer, gas: Int64, _ rules: Rules) throws(HaltReason) -> (output: Bytes, cost: Int64) {
-        let head = padded(input, 0, 96)
-        let counts = (U256(bigEndian: head[0..<32]), U256(bigEndian: head[32..<64]), U256(bigEndian: head[64...]))
+        let counts = (word(input, 0), word(input, 32), word(input, 64))
         if rules.modexpPricing == .eip7883, max(counts.0, counts.1, counts.2) > 1024 { throw .precompileFailed }
         // Longer ones cost more than 2⁵⁰ gas, but for an exponent of any length between empty numbers.
         guard max(counts.0, counts.2) <= U256(1 << 32 as UInt64) else { throw .outOfGas }
         let baseCount = Int(counts.0.l0), modulusCount = Int(counts.2.l0)
         let exponentCount = counts.1.fitsUInt64 ? Int(min(counts.1.l0, 1 << 40)) : 1 << 40
-        let head32 = U256(bigEndian: padded(input, 96 + baseCount, min(32, exponentCount)))
+        let head32 = word(input, 96 + baseCount, count: min(32, exponentCount))
         let cost = price(UInt128(max(baseCount, modulusCount)), exponentCount, head32, rules.modexpPricing)
         guard cost <= UInt128(gas) else { throw .outOfGas }
         if modulusCount == 0 { return ([], Int64(cost)) }
         guard exponentCount < 1 << 40 else { throw .outOfGas }
-        let output = modularPower(variableTime: padded(input, 96, baseCount), padded(input, 96 + baseCount, exponentCount),
+        let output = modularPower(variableTime: padded(input, 96, baseCount), exponent: padded(input, 96 + baseCount, exponentCount),
                                   modulus: padded(input, 96 + baseCount + exponentCount, modulusCount))
         return (output, Int64(cost))
     }

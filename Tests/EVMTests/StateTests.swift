@@ -102,11 +102,11 @@ import Testing
             return (try? UnverifiedTransaction(encoded: bytes)).flatMap { try? RecoveredTransaction($0) }
         }
         let tx = test["transaction"]!, at = post["indexes"]!
-        guard let value = tx["value"]?[index: at["value"]!.asInt!]?.asU256, let gasLimit = tx["gasLimit"]?[index: at["gas"]!.asInt!]?.asQuantity,
+        guard let value = tx["value"]?[at["value"]!.asInt!]?.asU256, let gasLimit = tx["gasLimit"]?[at["gas"]!.asInt!]?.asQuantity,
               let price = tx["gasPrice"]?.asU256, let nonce = tx["nonce"]?.asQuantity, let key = tx["secretKey"]?.asBytes.flatMap({ try? PrivateKey($0) })
         else { return nil }
         let payload = TransactionPayload(kind: .legacy, chainId: nil, nonce: nonce, maxPriorityFeePerGas: price, maxFeePerGas: price, gasLimit: gasLimit,
-                                         to: tx["to"]?.asAddress, value: value, data: tx["data"]![index: at["data"]!.asInt!]!.asBytes!)
+                                         to: tx["to"]?.asAddress, value: value, data: tx["data"]![at["data"]!.asInt!]!.asBytes!)
         return RecoveredTransaction(payload, signedBy: key)
     }
 
