@@ -10,6 +10,12 @@ public struct SHA256: ~Copyable {
     public mutating func update(_ bytes: some Collection<UInt8>) {
         if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil { Bytes(bytes).withUnsafeBytes { update($0) } }
     }
+    /// The hash of what came so far; more may follow.
+    public func snapshot() -> Hash32 {
+        var copy = state, out = Hash32.zero
+        withUnsafeMutableBytes(of: &out) { _ = SHA256_Final($0.bindMemory(to: UInt8.self).baseAddress, &copy) }
+        return out
+    }
     public consuming func finish() -> Hash32 {
         var out = Hash32.zero
         withUnsafeMutableBytes(of: &out) { _ = SHA256_Final($0.bindMemory(to: UInt8.self).baseAddress, &state) }

@@ -1,0 +1,78 @@
+import CKernels
+import Ciphers
+import Foundation
+import MPC
+import Primitives
+import Synchronization
+import Testing
+
+/// Keeps what a party hands to its channel.
+struct Recorder: Channel {
+    let base: any Channel
+    let sent: Sent
+
+    final class Sent: Sendable {
+        let frames = Mutex<[(from: Int, to: Int, frame: Bytes)]>([])
+    }
+    let party: Int
+    func exchange(_ frames: [Bytes], expecting: [Int]) async throws(ChannelError) -> [Bytes] {
+        sent.frames.withLock { for p in 0..<4 where !frames[p].isEmpty { $0.append((party, p, frames[p])) } }
+        return try await base.exchange(frames, expecting: expecting)
+    }
+}
+struct Entry: Hashable {
+    let step: UInt64, row: UInt32, from: Int, to: Int
+}
+/// The entries of a frame: step u64 ‖ row u32 ‖ length u32 ‖ bytes.
+func entries(_ sent: (from: Int, to: Int, frame: Bytes)) -> [(Entry, Bytes)] {
+    var out: [(Entry, Bytes)] = [], at = 0
+    let number = { (range: Range<Int>) in sent.frame[range].reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
+    while at < sent.frame.count {
+        let count = Int(number(at + 12..<at + 16))
+        out.append((Entry(step: number(at..<at + 8), row: UInt32(number(at + 8..<at + 12)), from: sent.from, to: sent.to), Bytes(sent.frame[at + 16..<at + 16 + count])))
+        at += 16 + count
+    }
+    return out
+}
+
+@Test func payloadsEqualTheModelsTranscript() async throws {
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../Vectors/mpc/r4-transcript.txt")
+    let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { $0.split(separator: " ") }
+    let session = sha256(Bytes("entente/mpc/session/v1golden".utf8)), network = MemoryNetwork()
+    let keys = try await withThrowingTaskGroup(of: SessionKeys.self) { group in
+        for a in 0..<4 {
+            let contributions = (0..<4).map { sha256(Bytes("test contributiongolden".utf8) + [4, UInt8(a), UInt8($0)]) }
+            group.addTask { try await SessionKeys.agree(party: a, session: session, contributions: contributions, over: network.channel(of: a)) }
+        }
+        var keys: [SessionKeys] = []
+        for try await key in group { keys.append(key) }
+        return keys.sorted { $0.party < $1.party }
+    }
+    func dealt(_ value: Column) -> [Column] {
+        var components: [Column] = [value]
+        for j in 1..<4 {
+            let seed = Bytes(sha256(Bytes("test dealer".utf8) + [4, UInt8(j), 255] + Bytes("seed".utf8)).bytes[0..<16])
+            var schedule = Bytes(repeating: 0, count: 176), stream = Bytes(repeating: 0, count: 32)
+            entente_aes128_expand(seed, &schedule)
+            entente_aes128_ctr(schedule, 0, 0, &stream, 2)
+            components.append(stream.withUnsafeBytes { Z64.decode($0, planes: 1, count: 4) })
+            components[0] = zip(components[0], components[j]).map(&-)
+        }
+        return components
+    }
+    let x = dealt((0..<4).map { UInt64($0) << 20 }), y = dealt(Column(repeating: 3 << 19, count: 4)), sent = Recorder.Sent()
+    let outcomes = await World(keys: keys, seed: session).run(wrap: { Recorder(base: $1, sent: sent, party: $0) }) { s throws(SessionError) in
+        let a = Words(party: s.party, planes: 1, count: 4, components: x), b = Words(party: s.party, planes: 1, count: 4, components: y)
+        _ = try await s.multiply(a, b)
+        _ = try await s.multiplyTruncated(a, b, bits: 20)
+        _ = try await s.lessThan(a, b, width: 8)
+    }
+    for outcome in outcomes { _ = try outcome.result.get() }
+    let payloads = Dictionary(uniqueKeysWithValues: sent.frames.withLock { $0 }.flatMap(entries))
+    #expect(lines.count > 20)
+    for line in lines {
+        let (from, to) = (Int(String(line[5].first!))!, Int(String(line[5].last!))!)
+        let entry = Entry(step: UInt64(line[2])!, row: UInt32(line[4])!, from: from, to: to)
+        #expect(payloads[entry].map { Hex.print($0, prefix: false) } == String(line[6]), "\(line)")
+    }
+}
