@@ -12,7 +12,7 @@ enum Precompile: UInt8 {
     @inline(__always) init?(at address: U256, _ rules: Rules) {
         guard address.fitsUInt64, address.l0 <= 0x100, address.l0 > 0 else { return nil }
         guard address.l0 <= rules.lastPrecompile || address.l0 == 0x100 && rules.hasP256Verify else { return nil }
-        self = address.l0 < 10 && !(6...8).contains(address.l0) ? Precompile(rawValue: UInt8(address.l0))! : .absent
+        self = address.l0 < 10 ? Precompile(rawValue: UInt8(address.l0))! : .absent
     }
 
     /// - Throws: `outOfGas`, or `precompileFailed` where the input is refused.
