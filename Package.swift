@@ -27,7 +27,7 @@ let rooms: [Room] = [
     Room(name: "Consensus", imports: ["Primitives", "Ciphers"], tests: ["Simulation"]),
     Room(name: "MPC", imports: ["Primitives", "Ciphers", "CKernels"], tests: []),
     Room(name: "Compute", imports: ["Primitives", "Ciphers", "MPC"], tests: []),
-    Room(name: "Contracts", imports: ["Primitives", "Ciphers"], tests: ["EVM"]),
+    Room(name: "Contracts", imports: ["Primitives", "Ciphers", "CArtifacts"], tests: ["EVM"]),
     Room(name: "RPC", imports: ["Primitives", "Ciphers"], tests: []),
     Room(name: "Evidence", imports: ["Primitives", "Ciphers", "Trie", "Consensus", "Contracts"], tests: []),
     // serves tests only
@@ -87,6 +87,8 @@ let package = Package(
     targets: systemLibraries.map { .systemLibrary(name: $0.name, pkgConfig: $0.pkgConfig, providers: [.apt([$0.apt])]) }
         // Kernels that need intrinsics: per-function target attributes, chosen at run time, with a portable path.
         + [.target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])])]
+        // The compiled contracts, embedded.
+        + (inside.contains("Contracts") ? [.target(name: "CArtifacts", cSettings: [.unsafeFlags(["-std=gnu23"])])] : [])
         + built.map { .target(name: $0.name, dependencies: dependencies(of: $0)) }
         + (whole ? [.executableTarget(name: "entente", dependencies: ["Node"])] : [])
         + tested.filter { inside.contains($0.name) }.map { room in

@@ -240,25 +240,4 @@ package struct Claim: SignedStructure, Sendable, Equatable {
 
     /// Content of ATTEST: `keccak256(abi.encode(transcript, hashStruct(Output)))`.
     package static func attestation(transcript: Hash32, output: Output) -> Hash32 { keccak256(transcript.bytes + output.hashStruct.bytes) }
-    /// agreed_b = keccak256(agreed_{b−1} ‖ the n SEGMENT contents); agreed₋₁ is the session. The last one is the transcript.
-    package static func agreed(after previous: Hash32, segments: [Hash32]) -> Hash32 { keccak256(previous.bytes + segments.flatMap(\.bytes)) }
-    /// Content of SEGMENT: the batch record, chained to what was agreed before.
-    package static func segment(after previous: Hash32, record: BatchRecord) -> Hash32 { keccak256(previous.bytes + keccak256(record.abiEncoded).bytes) }
-}
-
-/// What a seat says of a batch: last step, and for each other seat, by ascending index, MACs and bytes of both directions.
-package struct BatchRecord: Sendable, Equatable {
-    package var lastStep: UInt64
-    package var sent: [Hash32]
-    package var accepted: [Hash32]
-    package var bytesOut: [UInt64]
-    package var bytesIn: [UInt64]
-
-    package init(lastStep: UInt64, sent: [Hash32], accepted: [Hash32], bytesOut: [UInt64], bytesIn: [UInt64]) {
-        (self.lastStep, self.sent, self.accepted, self.bytesOut, self.bytesIn) = (lastStep, sent, accepted, bytesOut, bytesIn)
-    }
-    package var abi: [ABI.Value] {
-        [.uint(lastStep), .tuple(sent.map { .bytes32($0) }), .tuple(accepted.map { .bytes32($0) }), .tuple(bytesOut.map { .uint($0) }), .tuple(bytesIn.map { .uint($0) })]
-    }
-    package var abiEncoded: Bytes { ABI.encode(abi) }
 }

@@ -1,0 +1,62 @@
+import Ciphers
+import Contracts
+import Primitives
+
+/// Sends transactions of one account, one after the other, and waits until each is final.
+package actor Sender {
+    package nonisolated let ledger: LedgerClient
+    package nonisolated let key: PrivateKey
+    package nonisolated var address: Address { key.address }
+
+    package init(_ ledger: LedgerClient, key: PrivateKey) {
+        self.ledger = ledger
+        self.key = key
+    }
+
+    /// What a transaction left behind.
+    package struct Inclusion: Sendable {
+        package let transaction: Hash32
+        package let block: UInt64
+        package let gasUsed: UInt64
+        package let events: [PlacedEvent]
+
+        /// The one event of this name, if the transaction gave it.
+        package func event(_ name: String) -> PlacedEvent? { events.first { $0.name == name } }
+    }
+
+    /// - Parameter document: bytes after the arguments: the contract ignores them, the chain keeps them (docs/decisions/0003).
+    /// - Throws: `.reverted` before anything is sent if the call would revert at the head, or after it was included.
+    package func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes = []) async throws(CallFailure) -> Inclusion {
+        let data = contract.abi.encodeCall(function, arguments) + document
+        do throws(RPCFailure) {
+            let call: JSON = ["from": JSON(address), "to": JSON(contract.address), "data": JSON(data)]
+            let gas = try ledger.quantity(try await ledger.connection.call("eth_estimateGas", [call]))
+            let nonce = try ledger.quantity(try await ledger.connection.call("eth_getTransactionCount", [JSON(address), "pending"]))
+            // A quarter more: other transactions may come first and make storage dearer.
+            let payload = TransactionPayload(chainId: U256(ledger.chainId), nonce: nonce, gasLimit: gas + gas / 4, to: contract.address, data: data)
+            let signed = RecoveredTransaction(payload, signedBy: key)
+            _ = try await ledger.connection.call("eth_sendRawTransaction", [JSON(signed.transaction.encoded)])
+            return try await wait(for: signed.hash, contract)
+        } catch { throw CallFailure(error) }
+    }
+
+    private func wait(for hash: Hash32, _ contract: Contract) async throws(RPCFailure) -> Inclusion {
+        let clock = ContinuousClock(), deadline = clock.now + .seconds(30)
+        while clock.now < deadline {
+            let receipt = try await ledger.connection.call("eth_getTransactionReceipt", [JSON(hash)])
+            guard receipt != .null else {
+                try? await clock.sleep(for: .milliseconds(4))
+                continue
+            }
+            guard let block = receipt["blockNumber"]?.asQuantity, let gasUsed = receipt["gasUsed"]?.asQuantity else { throw .notJSONRPC(ledger.connection.url) }
+            guard receipt["status"]?.asQuantity == 1 else {
+                throw .refused(method: "transaction", code: 3, message: "transaction \(hash) reverted in block \(block)", data: nil)
+            }
+            let events = (receipt["logs"]?.asArray ?? []).compactMap { entry in
+                Contract.all.lazy.compactMap { contract in try? ledger.placed(entry, contract) }.first
+            }
+            return Inclusion(transaction: hash, block: block, gasUsed: gasUsed, events: events)
+        }
+        throw .timeout(method: "transaction \(hash)")
+    }
+}
