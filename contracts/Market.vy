@@ -14,30 +14,10 @@ So there is one attempt; keys, sessions and slots carry its number all the same.
 Invariants: Market's cash = fees of live jobs + bonds + owed; sum of a job's lines = its fee; a member's locked bond = its
 locks in live jobs. Slots 0 and 1 are part of the evidence format and never move.
 """
-# --- what it asks of others -------------------------------------------------------------------------------------------
-interface ICash:
-    def transfer(to: address, amount: uint256) -> bool: nonpayable
-    def transferFrom(owner: address, to: address, amount: uint256) -> bool: nonpayable
-
-interface IConsortium:
-    def has(member: address, role: uint256) -> bool: view
-    def param(name: bytes32) -> uint256: view
-    def directory(name: bytes32) -> address: view
-
-interface IIdentity:
-    def holds(subject: address, topic: bytes32) -> bool: view
-
-struct Hold:
-    owner: address
-    group: bytes32
-    object: bytes32
-    grant: uint256
-
-interface IGrants:
-    def hold(job: uint256, requester: address, purpose: uint256, program: bytes32, holds: DynArray[Hold, 16]): nonpayable
-    def spend(job: uint256, output: bytes32): nonpayable
-    def free(job: uint256): nonpayable
-    def isLive(grant: uint256) -> bool: view
+from interfaces import ICash
+from interfaces import IConsortium
+from interfaces import IGrants
+from interfaces import IIdentity
 
 interface IReferee:
     def due(job: uint256) -> (bool, address): view
@@ -164,7 +144,7 @@ tally: HashMap[uint256, uint256]                                     # settled u
 bond: HashMap[address, uint256]                                     # free 128, locked 128
 owed: public(HashMap[address, uint256])
 jobOf: public(HashMap[bytes32, uint256])                            # order hash -> job
-offerUsed: public(HashMap[address, HashMap[uint256, bool]])
+offerUsed: HashMap[address, HashMap[uint256, bool]]
 word: HashMap[uint256, uint256[4]]                                  # a job, packed: see _job
 orderOf: public(HashMap[uint256, bytes32])
 programOf: public(HashMap[uint256, bytes32])
@@ -458,7 +438,7 @@ def _signer(structHash: bytes32, signature: Bytes[65]) -> address:
         return empty(address)
     s: uint256 = extract32(signature, 32, output_type=uint256)
     v: uint256 = convert(slice(signature, 64, 1), uint256)
-    if s > HALF_ORDER or v - 27 > 1:
+    if s > HALF_ORDER or v < 27 or v > 28:
         return empty(address)
     return ecrecover(self._digest(structHash), v, extract32(signature, 0, output_type=uint256), s)
 
@@ -783,7 +763,7 @@ def open(order: Order, terms: DynArray[Terms, 16], quotes: DynArray[Quote, 16], 
     self.programOf[id] = order.program
     program: uint256 = self.programListing[order.program]
     paid: bool = self.sheet[program].hash == empty(bytes32)
-    holds: DynArray[Hold, 16] = []
+    holds: DynArray[IGrants.Hold, 16] = []
     quoted: uint256 = 0
     owners: address[16] = empty(address[16])
     claims: bool[16] = empty(bool[16])
@@ -798,7 +778,8 @@ def open(order: Order, terms: DynArray[Terms, 16], quotes: DynArray[Quote, 16], 
         owner: address = empty(address)
         j.lines, price, owner = self._freezeUse(id, i, j, order.program, order.uses[i], terms[i], quote)
         j.fee += price
-        holds.append(Hold(owner=owner, group=terms[i].group, object=terms[i].object, grant=order.uses[i].grant))
+        holds.append(IGrants.Hold(
+            listing=order.uses[i].listing, owner=owner, group=terms[i].group, object=terms[i].object, grant=order.uses[i].grant))
         listings[i] = order.uses[i].listing
         paid = paid or listings[i] == program
         if terms[i].kind != PROGRAM:

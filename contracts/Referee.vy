@@ -14,6 +14,8 @@ of the other seats that owe the same: only they show that it is due, and no PROG
 joint coins that it is for. Invariants: one open complaint a job, at most two answered between any two members.
 """
 
+from interfaces import IConsortium
+
 # --- what it asks of Market -------------------------------------------------------------------------------------------
 struct Member:
     account: address
@@ -38,9 +40,6 @@ interface IMarket:
     def commitment(id: uint256, attempt: uint256, use: uint256) -> bytes32: view
     def convict(id: uint256, attempt: uint256, who: address, ground: uint256): nonpayable
     def part(id: uint256, attempt: uint256, a: address, b: address, ground: uint256): nonpayable
-
-interface IConsortium:
-    def count(role: uint256) -> uint256: view
 
 # --- what callers see -------------------------------------------------------------------------------------------------
 struct Signed:              # a Claim, but for the session and the kind

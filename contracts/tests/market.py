@@ -2,17 +2,22 @@
 The world of the Market and Referee tests: both contracts at their fixed addresses on py-evm, and four members, a requester
 and an author, who hold keys. What members sign is hashed here by eth_account, apart from the contracts.
 """
-import os
+import re
+import warnings
 from collections import namedtuple
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-os.environ.setdefault("PYTHONWARNINGS", "ignore")
 import boa
+import pytest
 from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak, to_checksum_address
+from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
+from vyper.compiler.phases import CompilerData
+from vyper.compiler.settings import OptimizationLevel, Settings
 
 HERE = Path(__file__).parent
 CONSORTIUM, IDENTITY, CASH, GRANTS, MARKET, REFEREE = (
@@ -21,6 +26,7 @@ DATA, COMPUTE = 4, 8                                            # roles of the C
 READ, AGGREGATE = 1, 2                                          # purposes
 SEATING, RUNNING, FAILING, SETTLED, REFUNDED = 2, 3, 4, 5, 6    # states of a job
 SEGMENT, ATTEST, DELIVERY, MESSAGE, BOX, KEY, COIN, PROGRESS = range(1, 9)
+START = 1_800_000_000
 NOTHING = b"\0" * 32
 NO_PERMIT = (0, 0, NOTHING, NOTHING)
 ZERO = "0x" + "00" * 20
@@ -89,36 +95,65 @@ def payee(account, weight):
     return int(account, 16) << 96 | weight
 
 
-@cache
+ENV = boa.Env()         # apart from that of other tests
+
+
 def source(name):
     return (HERE / ".." / f"{name}.vy").read_text()
 
 
 @cache
-def deployer(text, name):
-    return boa.loads_partial(text, name=name)
+def deployer(path):
+    return boa.load_partial(str(HERE / path))
+
+
+def place(path, address):
+    boa.env.set_code(address, deployer(path).compiler_data.bytecode_runtime)
+    return deployer(path).at(address)
+
+
+def compiled(name, text):
+    """Runtime code of a changed source; without optimisation, which takes half the time."""
+    warnings.simplefilter("ignore")
+    path = (HERE / ".." / f"{name}.vy").resolve()
+    text = text.replace("# pragma optimize codesize\n", "")
+    settings = Settings(optimize=OptimizationLevel.NONE, evm_version="prague")
+    return CompilerData(FileInput(0, path, path, text), input_bundle=FilesystemInputBundle([path.parent]),
+                        settings=settings).bytecode_runtime
+
+
+@contextmanager
+def fresh():
+    """The world as it was built, whatever happened in it before and will happen now."""
+    with boa.swap_env(ENV):
+        world = build()
+        with ENV.anchor():
+            ENV.evm.patch.timestamp, world.nonce, world.fresh = START, 0, 0
+            terms, grant = dict(world.terms), dict(world.grant)
+            try:
+                yield world
+            finally:
+                world.terms, world.grant = terms, grant
 
 
 @cache
-def mock(name):
-    return boa.load_partial(str(HERE / "mocks" / f"{name}.vy"))
+def build():
+    return World()
 
 
-def place(deployer, address):
-    boa.env.set_code(address, deployer.compiler_data.bytecode_runtime)
-    return deployer.at(address)
+@pytest.fixture
+def w():
+    with fresh() as world:
+        yield world
 
 
 class World:
-    """`market` and `referee` replace the sources: a seeded bug."""
-
-    def __init__(self, market=None, referee=None):
-        boa.env.evm.patch.timestamp = 1_800_000_000
-        self.market = place(deployer(market or source("Market"), "Market"), MARKET)
-        self.referee = place(deployer(referee or source("Referee"), "Referee"), REFEREE)
-        self.consortium, self.identity, self.cash, self.grants = (
-            place(mock(name), at) for name, at in
-            (("Consortium", CONSORTIUM), ("Identity", IDENTITY), ("Cash", CASH), ("Grants", GRANTS)))
+    def __init__(self):
+        boa.env.evm.patch.timestamp = START
+        self.market, self.referee, self.consortium, self.identity, self.cash, self.grants = (
+            place(path, at) for path, at in (
+                ("../Market.vy", MARKET), ("../Referee.vy", REFEREE), ("mocks/Consortium.vy", CONSORTIUM),
+                ("mocks/Identity.vy", IDENTITY), ("mocks/Cash.vy", CASH), ("mocks/Grants.vy", GRANTS)))
         accounts = [Account.from_key(keccak(text=f"account {i}")) for i in range(8)]
         self.keys = {a.address: a for a in accounts}
         self.owners, self.requester, self.author, self.treasury, self.stranger = (
@@ -256,31 +291,26 @@ class World:
         return [Line(to_checksum_address(f"0x{w >> 96:040x}"), w >> 8 & 2**88 - 1, w >> 4 & 15, w & 15) for w in words]
 
 
-ERRORS = {}
-for name in ("Market", "Referee"):
-    if (HERE / ".." / f"{name}.vy").exists():
-        for line in source(name).splitlines():
-            if "constant(uint256) = " in line and "# " in line and "(" in line.split("# ")[1]:
-                signature = line.split("# ")[1].split(")")[0] + ")"
-                if " " not in signature:
-                    ERRORS[keccak(text=signature)[:4]] = signature
+def declared_errors():
+    """Selectors as the sources write them, and the signatures in the comment beside."""
+    for name in ("Market", "Referee"):
+        for number, signature in re.findall(r"constant\(uint256\) = (\d+) +# (\w+\(\w*\))", source(name)):
+            yield int(number).to_bytes(4, "big"), signature
+
+
+ERRORS = dict(declared_errors())
 
 
 def error(call, *arguments, **more):
-    """The error a call reverts with: its name and fact, or None if it succeeds."""
+    """The error a call reverts with: its name and fact, ("revert", data) for any other, None if it succeeds."""
     with boa.env.anchor():
         try:
             call(*arguments, **more)
-        except boa.BoaError as e:
-            return decode(e)
+        except boa.BoaError:
+            raw = bytes(call.contract._computation.output)
+            signature = ERRORS.get(raw[:4])
+            if signature is None:
+                return "revert", raw
+            name = signature.split("(")[0]
+            return (name, int.from_bytes(raw[4:], "big")) if "()" not in signature else name
     return None
-
-
-def decode(e):
-    data = e.args[0].last_frame.vm_error
-    raw = data.args[0] if data is not None and data.args and isinstance(data.args[0], bytes) else b""
-    name = ERRORS.get(bytes(raw[:4]))
-    if name is None:
-        return "revert", bytes(raw)
-    fact = int.from_bytes(raw[4:], "big") if len(raw) > 4 else None
-    return (name.split("(")[0], fact) if fact is not None else name.split("(")[0]

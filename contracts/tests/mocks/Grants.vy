@@ -1,6 +1,7 @@
 # pragma version 0.4.3
 """Stands in for Grants: grants without levels, an object is open to a set of purposes or asks, uses held, spent, freed."""
 struct Hold:
+    listing: uint256
     owner: address
     group: bytes32
     object: bytes32
