@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <openssl/kdf.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/pem.h>
 #include <openssl/crypto.h>
