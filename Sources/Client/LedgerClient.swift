@@ -41,7 +41,9 @@ package struct LedgerClient: Sendable {
         if !names.isEmpty { filter["topics"] = [.array(names.map { JSON(contract.abi.topic(of: $0)) })] }
         let logs: JSON
         do throws(RPCFailure) { logs = try await connection.call("eth_getLogs", [.object(filter)]) } catch { throw CallFailure(error) }
-        return try (logs.asArray ?? []).compactMap { (entry) throws(CallFailure) in try placed(entry, contract) }
+        var events: [PlacedEvent] = []
+        for entry in logs.asArray ?? [] { if let event = try placed(entry, contract) { events.append(event) } }
+        return events
     }
 
     /// A transaction's input and sender.
@@ -66,17 +68,6 @@ package struct LedgerClient: Sendable {
             return PlacedEvent(event: event, block: block, transaction: transaction, index: index)
         } catch { throw .malformedResult(contract.name, "event", error) }
     }
-}
-
-/// An event and where the chain holds it.
-package struct PlacedEvent: Sendable {
-    package let event: ContractEvent
-    package let block: UInt64
-    package let transaction: Hash32
-    package let index: UInt64
-
-    package var name: String { event.name }
-    package subscript(_ field: String) -> ABI.Value { event[field] }
 }
 
 package enum CallFailure: Error, Sendable {

@@ -13,17 +13,6 @@ package actor Sender {
         self.key = key
     }
 
-    /// What a transaction left behind.
-    package struct Inclusion: Sendable {
-        package let transaction: Hash32
-        package let block: UInt64
-        package let gasUsed: UInt64
-        package let events: [PlacedEvent]
-
-        /// The one event of this name, if the transaction gave it.
-        package func event(_ name: String) -> PlacedEvent? { events.first { $0.name == name } }
-    }
-
     /// - Parameter document: bytes after the arguments: the contract ignores them, the chain keeps them (docs/decisions/0003).
     /// - Throws: `.reverted` before anything is sent if the call would revert at the head, or after it was included.
     package func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes = []) async throws(CallFailure) -> Inclusion {
@@ -53,7 +42,7 @@ package actor Sender {
                 throw .refused(method: "transaction", code: 3, message: "transaction \(hash) reverted in block \(block)", data: nil)
             }
             let events = (receipt["logs"]?.asArray ?? []).compactMap { entry in
-                Contract.all.lazy.compactMap { contract in try? ledger.placed(entry, contract) }.first
+                Contract.all.lazy.compactMap { [ledger] contract in try? ledger.placed(entry, contract) }.first
             }
             return Inclusion(transaction: hash, block: block, gasUsed: gasUsed, events: events)
         }

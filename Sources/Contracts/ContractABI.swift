@@ -26,6 +26,8 @@ package struct ContractABI: Sendable {
     /// By name; Vyper's default arguments give several functions of one name, told apart by their count of inputs.
     package private(set) var functions: [String: [Function]] = [:]
     package private(set) var events: [Hash32: Event] = [:]
+    /// Custom errors by selector; every fact of ours is one word.
+    package private(set) var errors: [Bytes: (name: String, inputs: [Parameter])] = [:]
     package private(set) var constructorInputs: [Parameter] = []
 
     /// - Parameter json: the `abi` array of an artifact.
@@ -33,17 +35,16 @@ package struct ContractABI: Sendable {
         guard let entries = json.asArray else { throw .malformed }
         for entry in entries {
             let inputs = try Self.parameters(entry["inputs"])
+            let name = entry["name"]?.asString ?? "", signature = "\(name)(\(inputs.map(\.typeText).joined(separator: ",")))"
             switch entry["type"]?.asString {
             case "constructor": constructorInputs = inputs
+            case "error": errors[Bytes(keccak256(Bytes(signature.utf8)).bytes[..<4])] = (name, inputs)
             case "function":
-                guard let name = entry["name"]?.asString else { throw .malformed }
-                let signature = "\(name)(\(inputs.map(\.typeText).joined(separator: ",")))"
                 let function = Function(name: name, inputs: inputs, outputs: try Self.parameters(entry["outputs"]), selector: Bytes(keccak256(Bytes(signature.utf8)).bytes[..<4]),
                                         isView: ["view", "pure"].contains(entry["stateMutability"]?.asString))
                 functions[name, default: []].append(function)
             case "event":
-                guard let name = entry["name"]?.asString else { throw .malformed }
-                let topic = keccak256(Bytes("\(name)(\(inputs.map(\.typeText).joined(separator: ",")))".utf8))
+                let topic = keccak256(Bytes(signature.utf8))
                 events[topic] = Event(name: name, inputs: inputs, topic: topic)
             default: continue
             }
@@ -132,4 +133,32 @@ extension ContractABI {
         for (parameter, value) in zip(plain, try ABI.decode(plain.map(\.type), log.data)) { fields[parameter.name] = value }
         return ContractEvent(name: event.name, fields: fields)
     }
+}
+
+/// An event and where the chain holds it.
+package struct PlacedEvent: Sendable {
+    package let event: ContractEvent
+    package let block: UInt64
+    package let transaction: Hash32
+    package let index: UInt64
+
+    package init(event: ContractEvent, block: UInt64, transaction: Hash32, index: UInt64) {
+        (self.event, self.block, self.transaction, self.index) = (event, block, transaction, index)
+    }
+    package var name: String { event.name }
+    package subscript(_ field: String) -> ABI.Value { event[field] }
+}
+
+/// What a transaction of ours left behind, once final.
+package struct Inclusion: Sendable {
+    package let transaction: Hash32
+    package let block: UInt64
+    package let gasUsed: UInt64
+    package let events: [PlacedEvent]
+
+    package init(transaction: Hash32, block: UInt64, gasUsed: UInt64, events: [PlacedEvent]) {
+        (self.transaction, self.block, self.gasUsed, self.events) = (transaction, block, gasUsed, events)
+    }
+    /// The first event of this name.
+    package func event(_ name: String) -> PlacedEvent? { events.first { $0.name == name } }
 }

@@ -6,23 +6,16 @@ package struct ContractRefusal: Error, Sendable, Equatable {
     package let name: String
     package let facts: [U256]
 
-    /// Errors of our contracts (job-protocol.md §10): every fact is one word.
-    static let signatures = [
-        "Closed(uint256)", "TooEarly(uint256)", "TooLate(uint256)", "NotYou(address)", "BadTerms()", "TermsChanged(uint256)", "NotOffered(uint256)",
-        "NoConsent(uint256,uint256)", "BudgetSpent(uint256)", "BadPurpose()", "ProgramUnpaid()", "FeeAbove(uint256)", "BadSeat()", "SeatClaimed()", "UsedKey()",
-        "UsedOffer()", "BadSignature(uint256)", "BadInput(uint256)", "BadBox(uint256)", "BadLot()", "BondTooSmall(uint256)", "GasTooLow()", "TooMany(uint256)",
-        "NoCase(uint256)", "NotSupported(uint256)", "Suspended()",
-    ]
-    private static let bySelector: [Bytes: String] = Dictionary(uniqueKeysWithValues: signatures.map { (Bytes(keccak256(Bytes($0.utf8)).bytes[..<4]), $0) })
+    private static let bySelector: [Bytes: String] = Contract.all.reduce(into: [:]) { table, contract in
+        table.merge(contract.abi.errors.mapValues(\.name)) { first, _ in first }
+    }
 
     package init(name: String, facts: [U256] = []) { (self.name, self.facts) = (name, facts) }
 
     package init(revertData: Bytes) {
         let body = Bytes(revertData.dropFirst(4))
-        if let signature = Self.bySelector[Bytes(revertData.prefix(4))] {
-            let count = signature.hasSuffix("()") ? 0 : signature.filter { $0 == "," }.count + 1
-            name = String(signature.prefix { $0 != "(" })
-            facts = (0..<min(count, body.count / 32)).map { U256(bigEndian: body[32 * $0..<32 * $0 + 32]) }
+        if let known = Self.bySelector[Bytes(revertData.prefix(4))] {
+            self.init(name: known, facts: (0..<min(4, body.count / 32)).map { U256(bigEndian: body[32 * $0..<32 * $0 + 32]) })
         } else if revertData.starts(with: [0x08, 0xc3, 0x79, 0xa0]), let text = try? ABI.decode([.string], body).first {
             self.init(name: text.asString)
         } else {

@@ -50,3 +50,13 @@ private func samples() -> [String: any SignedStructure] {
     let decoded = try ABI.decode([ABI.TypeName(Order.abiTypeText)], ABI.encode([order.abi]))
     #expect(Order(abi: decoded[0]) == order)
 }
+
+@Test func everyArtifactGivesAFaceAndEveryErrorAName() {
+    for contract in Contract.all {
+        #expect(!contract.abi.functions.isEmpty && contract.initCode.count > 100, "\(contract.name)")
+        for (selector, error) in contract.abi.errors { #expect(ContractRefusal(revertData: selector + Bytes(repeating: 0, count: 64)).name == error.name) }
+    }
+    #expect(Contract.market.abi.function("join", inputs: 6).inputs.map(\.typeText)[3] == "(bytes32,bytes32,uint256)[]")
+    let refusal = ContractRefusal(revertData: keccak256(Bytes("NoConsent(uint256,uint256)".utf8)).bytes[..<4] + U256(3).bytes + U256(2 | 2 << 8).bytes)
+    #expect("\(refusal)" == "policy: listing 3 may not be used so: the object's policy asks before use and no grant is given; request one")
+}
