@@ -82,7 +82,7 @@ let packages: [(name: String, dependency: Package.Dependency)] = [
 
 let package = Package(
     name: "entente",
-    products: whole ? [.executable(name: "entente", targets: ["entente"])] : [],
+    products: built.map { .library(name: $0.name, targets: [$0.name]) } + (whole ? [.executable(name: "entente", targets: ["entente"])] : []),
     dependencies: packages.filter { needed.contains($0.name) }.map(\.dependency),
     targets: systemLibraries.map { .systemLibrary(name: $0.name, pkgConfig: $0.pkgConfig, providers: [.apt([$0.apt])]) }
         // Kernels that need intrinsics: per-function target attributes, chosen at run time, with a portable path.
