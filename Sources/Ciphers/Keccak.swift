@@ -53,6 +53,17 @@ private func absorb(_ state: UnsafeMutablePointer<UInt64>, _ start: Int, _ bytes
             permute(state)
             continue
         }
+        if filled & 7 == 0, bytes.count - at >= 8 {          // whole lanes
+            let lanes = min(Keccak256.rate - filled, bytes.count - at) / 8
+            for lane in 0..<lanes { state[filled / 8 + lane] ^= bytes.loadUnaligned(fromByteOffset: at + 8 * lane, as: UInt64.self) }
+            filled += 8 * lanes
+            at += 8 * lanes
+            if filled == Keccak256.rate {
+                permute(state)
+                filled = 0
+            }
+            continue
+        }
         let take = min(Keccak256.rate - filled, bytes.count - at)
         for i in 0..<take {
             let target = raw + filled + i

@@ -265,62 +265,116 @@ extension U256 {
 }
 
 /// Knuth's algorithm D (TAOCP 2, 4.3.1) on 64-bit limbs. `numerator` has room for one limb more than `count`.
+///
+/// Digits are guessed by multiplication with the reciprocal of the divisor's two highest limbs (Möller, Granlund, "Improved
+/// division by invariant integers", 2011): the guess is wrong so rarely that one correction is enough, and the only hardware
+/// division is the one that makes the reciprocal.
 private func divideLimbs(_ numerator: UnsafeMutablePointer<UInt64>, _ count: Int, by divisor: U256, quotient: UnsafeMutablePointer<UInt64>) -> U256 {
-    let width = (divisor.bitWidth + 63) / 64
-    if width == 1 {
-        var remainder: UInt64 = 0
-        for i in (0..<count).reversed() { (quotient[i], remainder) = divide128(remainder, numerator[i], divisor.l0) }
-        return U256(remainder)
-    }
-    let shift = UInt64(64 * width - divisor.bitWidth)
-    let d = divisor.shiftedLeft(shift)
-    let limbs = (d.l0, d.l1, d.l2, d.l3)
+    let width = (divisor.bitWidth &+ 63) / 64, shift = UInt64(64 &* width &- divisor.bitWidth), d = divisor.shiftedLeft(shift)
     numerator[count] = 0
     if shift > 0 {
         for i in (1...count).reversed() { numerator[i] = numerator[i] &<< shift | numerator[i - 1] &>> (64 &- shift) }
         numerator[0] = numerator[0] &<< shift
     }
-    withUnsafePointer(to: limbs) { tuple in
-        tuple.withMemoryRebound(to: UInt64.self, capacity: 4) { v in
-            let high = v[width - 1], next = v[width - 2]
-            for j in (0...(count - width)).reversed() {
-                let u = numerator + j
-                var guess: UInt64
-                if u[width] >= high {
-                    guess = .max
-                } else {
-                    var rest: UInt64
-                    (guess, rest) = divide128(u[width], u[width - 1], high)
-                    while UInt128(guess) * UInt128(next) > UInt128(rest) << 64 | UInt128(u[width - 2]) {
-                        guess &-= 1
-                        let (sum, carry) = rest.addingReportingOverflow(high)
-                        if carry { break }
-                        rest = sum
-                    }
-                }
-                var carry: UInt64 = 0, borrow: UInt64 = 0
-                for i in 0..<width { u[i] = subtractWithBorrow(u[i], multiplyAdd(0, guess, v[i], &carry), &borrow) }
-                u[width] = subtractWithBorrow(u[width], carry, &borrow)
-                while borrow != 0 {          // at most twice: the guess was too large
-                    guess &-= 1
-                    var c: UInt64 = 0
-                    for i in 0..<width { u[i] = addWithCarry(u[i], v[i], &c) }
-                    u[width] = addWithCarry(u[width], 0, &c)
-                    borrow = c != 0 ? 0 : borrow
-                }
-                quotient[j] = guess
-            }
-        }
+    if width == 1 {
+        let v = reciprocal(of: d.l0)
+        var remainder = numerator[count]
+        for i in (0..<count).reversed() { (quotient[i], remainder) = divide(remainder, numerator[i], by: d.l0, v) }
+        return U256(remainder &>> shift)
     }
-    var remainder = U256.zero
-    remainder.l0 = numerator[0]
-    remainder.l1 = numerator[1]
+    let limbs = (d.l0, d.l1, d.l2, d.l3)
+    withUnsafePointer(to: limbs) { tuple in
+        tuple.withMemoryRebound(to: UInt64.self, capacity: 4) { divideNormalised(numerator, count, by: $0, width, quotient: quotient) }
+    }
+    var remainder = U256(numerator[0], numerator[1], 0, 0)
     if width > 2 { remainder.l2 = numerator[2] }
     if width > 3 { remainder.l3 = numerator[3] }
     return remainder.shiftedRight(shift)
 }
 
-/// (high·2⁶⁴ + low) / divisor, with high < divisor.
-@inline(__always) private func divide128(_ high: UInt64, _ low: UInt64, _ divisor: UInt64) -> (quotient: UInt64, remainder: UInt64) {
-    divisor.dividingFullWidth((high, low))
+@inline(__always) private func divideNormalised(_ numerator: UnsafeMutablePointer<UInt64>, _ count: Int, by d: UnsafePointer<UInt64>, _ width: Int,
+                                                quotient: UnsafeMutablePointer<UInt64>) {
+    let top = UInt128(d[width - 1]) << 64 | UInt128(d[width - 2])
+    let v = reciprocal(of: top)
+    for j in (0...(count &- width)).reversed() {
+        let u = numerator + j
+        let high = UInt128(u[width]) << 64 | UInt128(u[width - 1])
+        var guess: UInt64, borrow: UInt64 = 0, carry: UInt64 = 0
+        if _slowPath(high == top) {
+            guess = .max
+            for i in 0..<width { u[i] = subtractWithBorrow(u[i], multiplyAdd(0, guess, d[i], &carry), &borrow) }
+            u[width] = subtractWithBorrow(u[width], carry, &borrow)
+        } else {
+            let rest: UInt128
+            (guess, rest) = divide(high, u[width - 2], by: top, v)
+            for i in 0..<(width &- 2) { u[i] = subtractWithBorrow(u[i], multiplyAdd(0, guess, d[i], &carry), &borrow) }
+            u[width - 2] = subtractWithBorrow(UInt64(truncatingIfNeeded: rest), carry, &borrow)
+            u[width - 1] = subtractWithBorrow(UInt64(truncatingIfNeeded: rest >> 64), 0, &borrow)
+            u[width] = 0
+        }
+        if _slowPath(borrow != 0) {
+            guess &-= 1
+            var c: UInt64 = 0
+            for i in 0..<width { u[i] = addWithCarry(u[i], d[i], &c) }
+            u[width] = 0
+        }
+        quotient[j] = guess
+    }
+}
+
+/// ⌊(2¹²⁸ − 1)/d⌋ − 2⁶⁴ for d with its top bit set.
+@inline(__always) private func reciprocal(of d: UInt64) -> UInt64 { d.dividingFullWidth((~d, .max)).quotient }
+
+/// ⌊(2¹⁹² − 1)/d⌋ − 2⁶⁴ for d with its top bit set.
+@inline(__always) private func reciprocal(of d: UInt128) -> UInt64 {
+    let d1 = UInt64(truncatingIfNeeded: d >> 64), d0 = UInt64(truncatingIfNeeded: d)
+    var v = reciprocal(of: d1), p = d1 &* v &+ d0
+    if p < d0 {
+        v &-= 1
+        if p >= d1 {
+            v &-= 1
+            p &-= d1
+        }
+        p &-= d1
+    }
+    let t = UInt128(v) &* UInt128(d0), t1 = UInt64(truncatingIfNeeded: t >> 64)
+    p &+= t1
+    if p < t1 {
+        v &-= 1
+        if UInt128(p) << 64 | UInt128(UInt64(truncatingIfNeeded: t)) >= d { v &-= 1 }
+    }
+    return v
+}
+
+/// Two limbs by one, with high < d.
+@inline(__always) private func divide(_ high: UInt64, _ low: UInt64, by d: UInt64, _ v: UInt64) -> (quotient: UInt64, remainder: UInt64) {
+    let q = UInt128(v) &* UInt128(high) &+ (UInt128(high) << 64 | UInt128(low))
+    var q1 = UInt64(truncatingIfNeeded: q >> 64) &+ 1, r = low &- q1 &* d
+    if r > UInt64(truncatingIfNeeded: q) {
+        q1 &-= 1
+        r &+= d
+    }
+    if _slowPath(r >= d) {
+        q1 &+= 1
+        r &-= d
+    }
+    return (q1, r)
+}
+
+/// Three limbs by two, with high < d.
+@inline(__always) private func divide(_ high: UInt128, _ low: UInt64, by d: UInt128, _ v: UInt64) -> (quotient: UInt64, remainder: UInt128) {
+    let q = UInt128(v) &* (high >> 64) &+ high
+    var q1 = UInt64(truncatingIfNeeded: q >> 64)
+    let r1 = UInt64(truncatingIfNeeded: high) &- q1 &* UInt64(truncatingIfNeeded: d >> 64)
+    var r = (UInt128(r1) << 64 | UInt128(low)) &- UInt128(UInt64(truncatingIfNeeded: d)) &* UInt128(q1) &- d
+    q1 &+= 1
+    if UInt64(truncatingIfNeeded: r >> 64) >= UInt64(truncatingIfNeeded: q) {
+        q1 &-= 1
+        r &+= d
+    }
+    if _slowPath(r >= d) {
+        q1 &+= 1
+        r &-= d
+    }
+    return (q1, r)
 }
