@@ -21,7 +21,7 @@ package final class PeerNetwork: Sendable {
         package var key: PrivateKey
         package var client: String
         package var peers: [Endpoint]
-        package var threads = 2
+        package var threads = 1
         package var tap: (any NetworkTap)?
         package var log: @Sendable (NetworkFact) -> Void
 

@@ -1,4 +1,5 @@
 import Ciphers
+import Foundation
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -66,7 +67,9 @@ struct Member: Sendable {
 
     init(_ index: Int, view: LocalView = view(), port: Int = 0, tap: (any NetworkTap)? = nil) async throws {
         let journal = Journal()
-        network = try await PeerNetwork.bind(.init(port: port, key: key(index), client: "test/\(index)", tap: tap, log: { journal.log($0) }), view: view)
+        var configuration = PeerNetwork.Configuration(port: port, key: key(index), client: "test/\(index)", tap: tap, log: { journal.log($0) })
+        configuration.threads = ProcessInfo.processInfo.environment["ENTENTE_THREADS"].flatMap(Int.init) ?? 1
+        network = try await PeerNetwork.bind(configuration, view: view)
         self.journal = journal
         stream = network.stream(.status ... .sealedHeader, .transactions ... .code)
     }
