@@ -632,10 +632,11 @@ def _read(order: Order) -> (bytes32, Job):
     self._require(max(order.bond, max(order.seatFee, order.maximumFee)) < 2**88, TOO_MANY, 2**88 - 1)
     inclusion: uint256 = self._parameter(INCLUSION, 10)
     grace: uint256 = inclusion * self._parameter(GRACE, 3)
+    answer: uint256 = inclusion * self._parameter(ANSWER, 3)
     until: uint256 = block.timestamp + order.seatingSeconds
     moment: uint256 = block.timestamp + 3 * inclusion
     self._require(until >= moment, TOO_EARLY, moment)
-    moment = until + 2 * grace
+    moment = until + 2 * max(grace, answer)
     self._require(order.deadline >= moment, TOO_EARLY, moment)
     moment = block.timestamp + MAXIMUM_SPAN
     self._require(order.deadline <= moment, TOO_LATE, moment)
@@ -644,7 +645,7 @@ def _read(order: Order) -> (bytes32, Job):
     return hash, Job(
         requester=order.requester, state=SEATING, attempt=1, seats=n, delivery=0, purpose=order.purpose, uses=len(order.uses),
         members=0, lines=0, joined=0, readers=len(order.readers), until=until, deadline=order.deadline,
-        opened=block.timestamp, answer=inclusion * self._parameter(ANSWER, 3), grace=grace, boxBytes=order.boxBytes,
+        opened=block.timestamp, answer=answer, grace=grace, boxBytes=order.boxBytes,
         seatFee=order.seatFee, bond=order.bond, fee=0, referee=referee)
 
 @internal
@@ -755,7 +756,8 @@ def open(order: Order, terms: DynArray[Terms, 16], quotes: DynArray[Quote, 16], 
     j: Job = empty(Job)
     hash, j = self._read(order)
     self._require(self.jobOf[hash] == 0, CLOSED, 0)
-    self._require(msg.sender == order.requester or self._signer(hash, signature) == order.requester, BAD_SIGNATURE, 0)
+    sent: bool = msg.sender == order.requester or self._signer(hash, signature) == order.requester
+    self._require(sent and order.requester != empty(address), BAD_SIGNATURE, 0)
     self.jobs += 1
     id: uint256 = self.jobs
     self.jobOf[hash] = id

@@ -22,7 +22,10 @@ from vyper.compiler.settings import OptimizationLevel, Settings
 HERE = Path(__file__).parent
 CONSORTIUM, IDENTITY, CASH, GRANTS, MARKET, REFEREE = (
     to_checksum_address(f"0xe47e47e0000000000000000000000000000000{n:02d}") for n in (1, 2, 3, 5, 7, 8))
-DATA, COMPUTE = 4, 8                                            # roles of the Consortium
+MANAGER, VALIDATOR, DATA, COMPUTE, BANK, REGULATOR = (1 << i for i in range(6))
+ROLES, CALL, DIRECTORY = 3, 7, 8                                # kinds of proposals
+OWNER = MANAGER | VALIDATOR | DATA | COMPUTE
+ASK, OPEN = 2, 3                                                # policies
 READ, AGGREGATE = 1, 2                                          # purposes
 SEATING, RUNNING, FAILING, SETTLED, REFUNDED = 2, 3, 4, 5, 6    # states of a job
 SEGMENT, ATTEST, DELIVERY, MESSAGE, BOX, KEY, COIN, PROGRESS = range(1, 9)
@@ -107,9 +110,8 @@ def deployer(path):
     return boa.load_partial(str(HERE / path))
 
 
-def place(path, address):
-    boa.env.set_code(address, deployer(path).compiler_data.bytecode_runtime)
-    return deployer(path).at(address)
+def place(path, address, *arguments):
+    return deployer(path).deploy(*arguments, override_address=address)
 
 
 def compiled(name, text):
@@ -120,6 +122,13 @@ def compiled(name, text):
     settings = Settings(optimize=OptimizationLevel.NONE, evm_version="prague")
     return CompilerData(FileInput(0, path, path, text), input_bundle=FilesystemInputBundle([path.parent]),
                         settings=settings).bytecode_runtime
+
+
+@cache
+def cash_that_refuses(accounts):
+    head = "def _move(owner: address, to: address, amount: uint256):\n"
+    assert head in source("Cash")
+    return compiled("Cash", source("Cash").replace(head, head + "".join(f"    assert to != {a}\n" for a in accounts)))
 
 
 @contextmanager
@@ -150,26 +159,28 @@ def w():
 class World:
     def __init__(self):
         boa.env.evm.patch.timestamp = START
-        self.market, self.referee, self.consortium, self.identity, self.cash, self.grants = (
-            place(path, at) for path, at in (
-                ("../Market.vy", MARKET), ("../Referee.vy", REFEREE), ("mocks/Consortium.vy", CONSORTIUM),
-                ("mocks/Identity.vy", IDENTITY), ("mocks/Cash.vy", CASH), ("mocks/Grants.vy", GRANTS)))
-        accounts = [Account.from_key(keccak(text=f"account {i}")) for i in range(8)]
+        accounts = [Account.from_key(keccak(text=f"account {i}")) for i in range(10)]
         self.keys = {a.address: a for a in accounts}
-        self.owners, self.requester, self.author, self.treasury, self.stranger = (
+        self.owners, self.requester, self.author, self.bank, self.regulator, self.stranger, self.governor = (
             [a.address for a in accounts[:4]], *(a.address for a in accounts[4:]))
-        for name, amount in (("inclusion", 1), ("levy", 100)):
-            self.consortium.setParam(word(name), amount)
-        for name, at in (("referee", REFEREE), ("treasury", self.treasury), ("market", MARKET)):
-            self.consortium.setDirectory(word(name), at)
+        self.treasury = CONSORTIUM
+        founders = [*((m, OWNER) for m in self.owners), (self.bank, BANK), (self.regulator, REGULATOR)]
+        nodes = [to_checksum_address(f"0x{i + 1:040x}") for i in range(len(founders))]
+        self.consortium = place("../Consortium.vy", CONSORTIUM, [word("member" + "abcdef"[i]) for i in range(len(founders))],
+                                [a for a, _ in founders], nodes, [r for _, r in founders],
+                                [word("inclusion"), word("levy")], [1, 100])
+        slot = deployer("../Consortium.vy").compiler_data.storage_layout["storage_layout"]["directory"]["slot"]
+        place_of = keccak(slot.to_bytes(32, "big") + word("governor"))          # votes have their own tests: one account decides
+        boa.env.set_storage(CONSORTIUM, int.from_bytes(place_of, "big"), int(self.governor, 16))
+        self.identity, self.cash, self.grants, self.market, self.referee = (
+            place(f"../{name}.vy", at) for name, at in
+            (("Identity", IDENTITY), ("Cash", CASH), ("Grants", GRANTS), ("Market", MARKET), ("Referee", REFEREE)))
         self.terms, self.grant, self.fresh, self.nonce = {}, {}, 0, 0
         for m in self.owners:
-            self.consortium.setRole(m, DATA, True)
-            self.consortium.setRole(m, COMPUTE, True)
-            self.cash.mint(m, 10_000)
+            self.mint(m, 10_000)
             self.cash.approve(MARKET, 2**255, sender=m)
             self.market.postBond(5_000, sender=m)
-        self.cash.mint(self.requester, 100_000)
+        self.mint(self.requester, 100_000)
         self.cash.approve(MARKET, 2**255, sender=self.requester)
         for i, m in enumerate(self.owners):
             self.list(m, object=word(f"table {i}"), payees=[(m, 2), (self.author, 1)] if i == 0 else [(m, 1)])
@@ -177,6 +188,25 @@ class World:
         for listing in range(1, 5):
             for m in self.owners:
                 self.market.setStance(listing, m, 1, sender=self.owners[listing - 1])
+
+    # --- the alliance -------------------------------------------------------------------------------------------------
+    def mint(self, account, amount):
+        self.cash.issue(account, amount, NOTHING, sender=self.bank)
+
+    def freeze(self, account, on):
+        self.cash.freeze(account, on, NOTHING, sender=self.regulator)
+
+    def roles(self, account, roles):
+        self.consortium.enact(ROLES, encode(["address", "uint256", "address"], [account, roles, ZERO]), sender=self.governor)
+
+    def certify(self, account, topic):
+        if not self.identity.issuersOf(topic):
+            self.identity.setIssuer(topic, self.regulator, True, sender=CONSORTIUM)
+        self.identity.anchor(account, topic, word("credential"), 2**40, sender=self.regulator)
+
+    def refuse(self, *accounts):
+        """Cash that cannot be credited to these accounts, as ours never is; none: as it was."""
+        boa.env.set_code(CASH, cash_that_refuses(accounts) if accounts else deployer("../Cash.vy").compiler_data.bytecode_runtime)
 
     # --- listings, grants, orders -------------------------------------------------------------------------------------
     def list(self, owner, id=0, payees=None, **more):
@@ -192,7 +222,7 @@ class World:
         return id
 
     def give(self, owner, object, uses, purposes=READ | AGGREGATE, grantee=None, expires=2**40):
-        id = self.grants.give(grantee or self.requester, object, purposes, expires, uses, sender=owner)
+        id = self.grants.give(grantee or self.requester, 2, object, purposes, NOTHING, expires, uses, NOTHING, b"", sender=owner)
         self.grant[object] = id
         return id
 

@@ -288,7 +288,7 @@ def test_only_what_is_due_can_be_asked(w):
 def test_a_charge_never_goes_to_the_culprit_in_any_role(w):
     """A member orders with its own data: convicted, it gets nothing back of its bond as requester."""
     me = w.owners[0]
-    w.cash.mint(me, 1000)
+    w.mint(me, 1000)
     for i in range(4):
         w.give(w.owners[i], word(f"table {i}"), 3, grantee=me)
     id = w.open(w.order(requester=me), sender=me)
