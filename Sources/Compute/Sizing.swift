@@ -1,0 +1,162 @@
+/// The sizes of one plan: rows handed in, bins, widths of keys, and from them the lines of `explain` with their costs.
+struct Sizing {
+    let query: BoundQuery
+    let inputs: [Plan.Input]
+    let anchor: Int?
+    let groups: Plan.Groups
+    private(set) var bins = 0
+    private(set) var keyPlanes = 0
+    private(set) var keyIsExact = false
+    private(set) var keyLow: Int128 = 0
+
+    init(query: BoundQuery, inputs: [Plan.Input], anchor: Int?, groups: Plan.Groups) throws(QueryError) {
+        (self.query, self.inputs, self.anchor, self.groups) = (query, inputs, anchor, groups)
+        guard let anchor else { return }
+        bins = BinSize.bins(query.items[anchor].sources[0].table.rows)
+        let widest = query.items.enumerated().filter { $0.offset != anchor }.flatMap(\.element.sources).map { BinSize.capacity($0.table.rows, bins: bins) }.max() ?? 1
+        let fingerprint = 40 + Planes.log2up(bins * widest)
+        var facts = query.facts(anchor, query.items[anchor].key!)
+        for item in query.items { facts = facts.union(item.columns[item.key!].facts) ?? facts }
+        let exact: Int? = facts.keyForm.flatMap { $0 == .fingerprint ? nil : $0.planes } ?? facts.range.map { Planes.forRange($0.lowerBound, $0.upperBound) }
+        keyIsExact = exact.map { $0 <= fingerprint } ?? false
+        keyPlanes = keyIsExact ? exact! : fingerprint
+        keyLow = keyIsExact ? facts.range?.lowerBound ?? 0 : 0
+        guard keyPlanes <= 64 else { throw .plan(construct: "a key of \(keyPlanes) planes", remedy: "declare an exact form of at most 64 planes (hex 16)") }
+    }
+
+    /// One for each choice of a source from every union.
+    var branches: Int { query.items.reduce(1) { $0 * $1.sources.count } }
+    var candidateRows: Int {
+        anchor == nil ? max(1, query.items[0].sources.reduce(0) { $0 + $1.table.rows }) : branches * bins
+    }
+    func load(of item: Int) -> Int { inputs.filter { $0.item == item }.reduce(0) { $0 + $1.planes } }
+
+    /// Planes of a member's sum of a monomial over its own rows.
+    static func sumPlanes(_ monomial: [Int], _ inputs: [Plan.Input], rows: Int) -> Int { monomial.reduce(Planes.bits(UInt128(max(1, rows)))) { $0 + inputs[$1].planes } }
+
+    func uses(monomials: [[Int]]) -> [Plan.Use] {
+        var out: [Plan.Use] = []
+        for (number, item) in query.items.enumerated() {
+            for (index, source) in item.sources.enumerated() {
+                let rows = source.table.rows, role: Plan.Use.Role, blocks: [Plan.Block]
+                if anchor == nil {
+                    role = .partial
+                    blocks = [.init(name: "sums", planes: Planes.bits(UInt128(max(1, rows))) + monomials.reduce(0) { $0 + Self.sumPlanes($1, inputs, rows: rows) }, count: groups.labels.count)]
+                } else if anchor == number {
+                    role = .anchor(bins: bins)
+                    blocks = [.init(name: "rows", planes: 1 + keyPlanes + load(of: number), count: bins), .init(name: "keys", planes: 1 + keyPlanes, count: max(1, rows))]
+                } else {
+                    let per = BinSize.capacity(rows, bins: bins)
+                    role = .spread(bins: bins, per: per)
+                    blocks = [.init(name: "rows", planes: 1 + keyPlanes + load(of: number), count: bins * per)]
+                }
+                var used = item.filter.reduce(into: Set<Int>()) { $0.formUnion($1.columns(of: number)) }
+                for input in inputs where input.item == number { used.formUnion(input.expression.columns(of: number)) }
+                if let key = item.key { used.insert(key) }
+                var base = source.filter.reduce(into: Set<Int>()) { $0.formUnion($1.columns(of: 0)) }
+                for column in used { base.formUnion(source.columns[column].columns(of: 0)) }
+                if base.isEmpty { base = [0] }                      // counting rows needs one column
+                out.append(Plan.Use(schema: source.table, role: role, columns: base.sorted().map { source.table.columns[$0].name }, blocks: blocks, item: number, source: index))
+            }
+        }
+        return out
+    }
+
+    // MARK: steps
+
+    func steps(uses: [Plan.Use], monomials: [[Int]], words: [Plan.Word], filters: [Plan.Comparison], smallest: Int, countPlanes: Int, outputs: Int) -> [Plan.Step] {
+        var out = uses.map { own($0) }
+        let rows = candidateRows, n = groups.labels.count, width = 1 + words.count
+        func shared(_ what: String, rows: Int, _ cost: Cost, beside: Bool = false, learns: String = "nobody learns anything") {
+            out.append(.init(what: what, place: "in shares", rows: rows, cost: cost, isBeside: beside, learns: learns))
+        }
+        if let anchor {
+            let name = query.items[anchor].sources[0].table.name
+            var first = true
+            for use in uses {
+                guard case .spread(let bins, let per) = use.role else { continue }
+                shared("join \(name) with \(use.schema.name) by \(bins) bins of \(per), keys of \(keyPlanes) planes", rows: bins * per,
+                       .bins(bins, per: per, key: keyPlanes, load: load(of: use.item)), beside: !first)
+                first = false
+            }
+            let n1 = max(1, query.items[anchor].sources[0].table.rows)
+            shared("prove that \(name) placed each key once", rows: bins + n1, .beside([.sortedProof(n1, key: keyPlanes), .sameProof([bins, n1])]), beside: true,
+                   learns: "seats: one bit, false only if the owner lied")
+            let live = liveCost
+            if live.ands > 0 { shared("rows that met in every table", rows: rows, live) }
+            if let cost = filterCost(filters) { shared("conditions across members", rows: rows, cost) }
+            let powers = productCost(monomials)
+            if powers.rounds > 0 { shared("products of columns", rows: rows, powers) }
+            shared("counts and sums of \(n) listed groups", rows: rows, groupCost(monomials))
+        } else {
+            shared("add the members' sums of \(n) groups", rows: n * uses.count, partialCost(monomials, uses))
+        }
+        let variances = words.filter { if case .variance = $0 { true } else { false } }.count
+        if variances > 0 { shared("variances", rows: n, .product(2 * n * variances)) }
+        let learns = "reader: \(outputs) columns of shown groups with their counts" + (smallest > 1 ? ", and how many groups are hidden" : "")
+        if smallest > 1 {
+            shared("hide groups below \(smallest)", rows: n, .released(n, width: width, planes: countPlanes), learns: learns)
+        } else {
+            shared("seal the answer", rows: n, .opening(n * width), learns: learns)
+        }
+        return out
+    }
+    private func own(_ use: Plan.Use) -> Plan.Step {
+        let what = switch use.role {
+        case .partial: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, add up by group"
+        case .anchor: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, one row a bin"
+        case .spread: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, each row into its three bins"
+        }
+        return .init(what: what, place: "\(use.schema.member), own machine", rows: use.schema.rows, cost: Cost(), isBeside: true, learns: "nobody else learns anything")
+    }
+
+    // Every union is a branch over the same bins: a candidate row is (branch, bin).
+    var rights: [Int] { query.items.indices.filter { $0 != anchor } }
+    /// Hits combined, and values masked by them where several tables must meet.
+    private var liveCost: Cost {
+        let factors = liveFactors
+        guard factors > 1 else { return Cost() }
+        var cost = Cost(), left = factors
+        while left > 1 { cost = cost + .and(candidateRows, planes: left / 2); left -= left / 2 }
+        return cost + .and(candidateRows, planes: inputs.reduce(0) { if case .code = $1.kind { $0 } else { $0 + $1.planes } })
+    }
+    var liveFactors: Int {
+        let needed = rights.filter { query.items[$0].join != .left }
+        let met = needed.contains { query.items[$0].join != .anti }
+        return needed.count + (met ? 0 : 1)                          // a hit implies a live row of the anchor
+    }
+    private func filterCost(_ filters: [Plan.Comparison]) -> Cost? {
+        guard !filters.isEmpty else { return nil }
+        let columns = Set(filters.flatMap { $0.difference.monomials.flatMap { $0 } }), n = candidateRows
+        let tests = filters.map { $0.test == .less || $0.test == .atMost ? Cost.sign(n, width: $0.width) : Cost.equalWords(n, width: $0.width) }
+        var cost = Cost.beside(columns.map { .toRing(n, planes: inputs[$0].planes) }) + .beside(tests), left = filters.count + 1
+        while left > 1 { cost = cost + .and(n, planes: left / 2); left -= left / 2 }
+        return cost
+    }
+    /// Monomials of two or more columns, multiplied row by row.
+    private func productCost(_ monomials: [[Int]]) -> Cost {
+        let longest = monomials.map(\.count).max() ?? 0
+        return (2...max(2, longest)).reduce(Cost()) { cost, length in
+            let count = Set(monomials.filter { $0.count >= length }.map { $0.prefix(length) }).count
+            return cost + .product(count * candidateRows)
+        }
+    }
+    private func groupCost(_ monomials: [[Int]]) -> Cost {
+        let columns = Set(monomials.flatMap { $0 })
+        return .oneHot(candidateRows, code: groups.planes, groups: groups.labels.count, widths: columns.sorted().map { inputs[$0].planes }, values: monomials.count)
+    }
+    private func partialCost(_ monomials: [[Int]], _ uses: [Plan.Use]) -> Cost {
+        let n = groups.labels.count
+        var all: [Cost] = []
+        for use in uses {
+            all.append(.toRing(n, planes: Planes.bits(UInt128(max(1, use.schema.rows)))))
+            all += monomials.map { .toRing(n, planes: Self.sumPlanes($0, inputs, rows: use.schema.rows)) }
+        }
+        return .beside(all)
+    }
+}
+
+extension Cost {
+    /// [x = y] of words (reference/r4.md §8).
+    static func equalWords(_ n: Int, width: Int) -> Cost { Cost(ands: n * (width - 1), bits: n * (2 * width + 6 * (width - 1)), rounds: 1 + Planes.log2up(width)) }
+}
