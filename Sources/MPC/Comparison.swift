@@ -16,16 +16,24 @@ private func blocks(_ width: Int) -> [(at: Int, size: Int)] {
 /// Planes [block = m], m = 1 … 2^k − 1, of each k-bit block of the low `width` bits.
 private func oneHotPlanes(_ words: Column, width: Int, count: Int) -> Column {
     let bits = planesOfWords(words, planes: width, count: count), stride = Z2.stride(count)
-    let valid = Bits.ones(planes: 1, count: count)
-    var out = Column()
-    for (at, size) in blocks(width) {
-        var hot = [valid]                                       // [low bits so far = m], doubled bit by bit
-        for k in 0..<size {
-            let bit = bits[(at + k) * stride..<(at + k + 1) * stride]
-            let high = hot.map { zip($0, bit).map { $0 & $1 } }
-            hot = zip(hot, high).map { zip($0, $1).map { $0 ^ $1 } } + high
+    let valid = Bits.ones(planes: 1, count: count), planes = blocks(width).reduce(0) { $0 + (1 << $1.size) - 1 }
+    var out = Column(repeating: 0, count: planes * stride)
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 1 << block) { hot in
+        for w in 0..<stride {
+            var plane = 0
+            for (at, size) in blocks(width) {
+                hot[0] = valid[w]                               // [the bits so far = m], doubled bit by bit
+                for k in 0..<size {
+                    let bit = bits[(at + k) * stride + w]
+                    for m in 0..<1 << k {
+                        hot[m + (1 << k)] = hot[m] & bit
+                        hot[m] &= ~bit
+                    }
+                }
+                for m in 1..<1 << size { out[(plane + m - 1) * stride + w] = hot[m] }
+                plane += (1 << size) - 1
+            }
         }
-        for m in 1..<hot.count { out.append(contentsOf: hot[m]) }
     }
     return out
 }
@@ -33,13 +41,28 @@ private func oneHotPlanes(_ words: Column, width: Int, count: Int) -> Column {
 extension Shared where R == Z2 {
     /// Puts [block = 0], the complement of the XOR of the others, before each block's planes: local.
     fileprivate func withZeroPlanes(width: Int) -> Bits {
-        var parts: [Bits] = [], at = 0
-        for (_, size) in blocks(width) {
-            let hot = self[planes: at..<at + (1 << size) - 1]
-            parts += [hot.sumOfPlanes().inverted, hot]
-            at += (1 << size) - 1
+        let cut = blocks(width), stride = Z2.stride(count), planes = planes + cut.count
+        let valid = Bits.ones(planes: 1, count: count)
+        var ones = Column(repeating: 0, count: planes * stride)
+        func spread(_ hot: Column) -> Column {
+            var out = Column(repeating: 0, count: planes * stride), from = 0, to = 0
+            for (_, size) in cut {
+                let words = ((1 << size) - 1) * stride
+                for i in 0..<words {
+                    out[to + i % stride] ^= hot[from + i]
+                    out[to + stride + i] = hot[from + i]
+                }
+                from += words
+                to += words + stride
+            }
+            return out
         }
-        return .stack(parts)
+        var to = 0
+        for (_, size) in cut {
+            ones.replaceSubrange(to..<to + stride, with: valid)
+            to += stride << size
+        }
+        return map(planes: planes, count: count, spread).adding(ones)
     }
 }
 

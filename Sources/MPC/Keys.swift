@@ -67,12 +67,12 @@ extension SessionKeys: CustomStringConvertible {
 }
 
 /// AES-128 as a stream: block c of (step, use) is AES of step u64 ‖ use u16 ‖ c u48, big-endian.
-struct Stream: ~Copyable {
+package struct Stream: ~Copyable {
     private let schedule: UnsafeMutablePointer<UInt8>
     private var step: UInt64 = 0
     private var used: [UInt16] = []
 
-    init(key: Bytes) {
+    package init(key: Bytes) {
         precondition(key.count == 16)
         schedule = .allocate(capacity: 176)
         entente_aes128_expand(key, schedule)
@@ -84,7 +84,7 @@ struct Stream: ~Copyable {
 
     /// Draws a matrix. No position may be drawn twice, since two payloads under one mask differ by a secret: steps only rise,
     /// and a use occurs once in a step.
-    mutating func draw<R: Ring>(step: UInt64, use: UInt16, planes: Int, count: Int, in ring: R.Type) -> Column {
+    package mutating func draw<R: Ring>(step: UInt64, use: UInt16, planes: Int, count: Int, in ring: R.Type) -> Column {
         precondition(step > self.step || step == self.step && !used.contains(use), "a stream position must never be used twice")
         if step > self.step {
             self.step = step

@@ -151,3 +151,34 @@ private let frameEdits: [(String, @Sendable (Bytes, [Bytes]) -> Bytes)] = [
     #expect(frames.count > 50 && !frames.contains(where: leaks))
     #expect(leaks(frames[0] + [1] + withUnsafeBytes(of: secret[3]) { Bytes($0) }))
 }
+
+/// Masked payloads show no bias between 0 and 1 bits, whether the inputs are 0 or not: an unmasked one would.
+@Test(arguments: [0, 1])
+func payloadsLookRandomWhateverTheInputs(scale: UInt64) async throws {
+    let n = 128, sent = Recorder.Sent()
+    let x = world.share(words(n).map { $0 & 0x3fff &* scale }, count: n, in: Z64.self, label: 20), b = world.share(bits(planes: 6, count: n).map { $0 &* scale }, planes: 6, count: n, in: Z2.self, label: 21)
+    let outcomes = await world.run(wrap: { Recorder(base: $1, sent: sent, party: $0) }) { s throws(SessionError) in
+        try await everything(s, x[s.party], x[s.party], b[s.party])
+    }
+    for outcome in outcomes { _ = try outcome.result.get() }
+    var worst = 0.0, seen = 0
+    for (_, bytes) in sent.frames.withLock({ $0 }).flatMap(entries) where bytes.count >= 16 {
+        let ones = bytes.reduce(0) { $0 + $1.nonzeroBitCount }, bits = 8 * bytes.count
+        worst = max(worst, abs(Double(2 * ones - bits)) / Double(bits).squareRoot())
+        seen += 1
+    }
+    #expect(seen > 500 && worst < 5.5)
+}
+
+@Test func aStreamPositionIsNeverDrawnTwice() async {
+    await #expect(processExitsWith: .failure) {
+        var stream = Stream(key: Bytes(repeating: 1, count: 16))
+        _ = stream.draw(step: 3, use: 1, planes: 1, count: 4, in: Z64.self)
+        _ = stream.draw(step: 3, use: 1, planes: 1, count: 4, in: Z64.self)
+    }
+    await #expect(processExitsWith: .failure) {
+        var stream = Stream(key: Bytes(repeating: 1, count: 16))
+        _ = stream.draw(step: 3, use: 1, planes: 1, count: 4, in: Z64.self)
+        _ = stream.draw(step: 2, use: 0, planes: 1, count: 4, in: Z64.self)
+    }
+}

@@ -128,7 +128,7 @@ func wordsAndPlanesConvertBothWays(width: Int) async throws {
 }
 
 @Test func selectionTakesTheFirstWhereTheBitIsOne() async throws {
-    let c = bits(planes: 1, count: n, seed: 9), x = words(n), zero = Column(repeating: 0, count: n)
+    let c = bits(planes: 1, count: n, seed: 9), x = words(n)
     let z = try await onBothBackends((c, 1, n), Z2.self, (x, 1, n), Z64.self, cost: .selectWords(rows: n)) { m, c, x throws(SessionError) in
         try await m.select(c, x, x.times(3).adding(5))
     }
@@ -138,7 +138,6 @@ func wordsAndPlanesConvertBothWays(width: Int) async throws {
         try await m.select(c, p, p.inverted)
     }
     for i in 0..<n { for k in 0..<4 { #expect(bit(s, plane: k, row: i, of: n) == bit(p, plane: k, row: i, of: n) ^ 1 ^ bit(c, row: i, of: n)) } }
-    _ = zero
 }
 
 @Test func oneHotExpandsTheCodeOfLiveRows() async throws {
