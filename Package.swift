@@ -35,7 +35,7 @@ let rooms: [Room] = [
     // keepers
     Room(name: "Storage", imports: ["Primitives", "CRocksDB"], tests: []),
     Room(name: "P2P", imports: ["Primitives", "Ciphers", "COpenSSL"], libraries: nio + tls, tests: []),
-    Room(name: "Chain", imports: ["Primitives", "Ciphers", "Trie", "EVM", "Consensus", "Storage", "P2P"], tests: ["Contracts"]),
+    Room(name: "Chain", imports: ["Primitives", "Ciphers", "Trie", "EVM", "Consensus", "Storage"], tests: ["Contracts"]),
     Room(name: "Catalog", imports: ["Primitives", "Ciphers", "Storage", "Contracts", "Compute", "CSQLite", "CPostgres"], tests: []),
     Room(name: "Jobs", imports: ["Primitives", "Ciphers", "Contracts", "MPC", "Compute", "Catalog", "P2P"], tests: []),
     // surfaces
