@@ -2,6 +2,7 @@
 The world of the Market and Referee tests: both contracts at their fixed addresses on py-evm, and four members, a requester
 and an author, who hold keys. What members sign is hashed here by eth_account, apart from the contracts.
 """
+import multiprocessing
 import re
 import warnings
 from collections import namedtuple
@@ -344,3 +345,16 @@ def error(call, *arguments, **more):
             name = signature.split("(")[0]
             return (name, int.from_bytes(raw[4:], "big")) if "()" not in signature else name
     return None
+
+
+def mutant(bug):
+    name, there, instead = bug
+    text = source(name)
+    assert text.count(there) == 1, f"{there!r} is {text.count(there)} times in {name}"
+    return compiled(name, text.replace(there, instead))
+
+
+def compiled_all(bugs):
+    """Runtime codes of the sources with one seeded bug each, on all cores."""
+    with multiprocessing.get_context("fork").Pool() as pool:
+        return pool.map(mutant, bugs, chunksize=1)
