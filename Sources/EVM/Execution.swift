@@ -130,7 +130,8 @@ public func execute<R: StateReader>(_ tx: RecoveredTransaction, in block: BlockC
     try execute(tx, in: block, over: copy state as any StateReader, mode: mode)
 }
 
-/// Least gas limit with which the call succeeds, by bisection between what it used and `block.gasLimit`.
+/// Least gas limit with which the call succeeds, by bisection between what it uses when it has all gas and `block.gasLimit`: below
+/// the former some inner call would fail, though the outer one might not mind.
 ///
 /// - Returns: the limit and the result with it; nil limit: it fails even with all the gas, as the result says.
 /// - Cost: about 20 executions.

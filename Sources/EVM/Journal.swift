@@ -99,7 +99,10 @@ extension Journal {
             case .code:
                 entries[index].codeHash = Account.noCode
                 entries[index].code = -1
-            case .flags: entries[index].flags = record.flags
+            case .flags:
+                // Block 2,675,119 of the main network cleared the empty account 3 although the call to it had failed: part of the rules.
+                let kept = addresses.key(at: index) == 3 ? entries[index].flags.intersection(.touched) : []
+                entries[index].flags = record.flags.union(kept)
             case .storage: slots[index].value = record.word
             case .slotWarm: slots[index].isWarm = false
             case .transient: transients[index] = record.word

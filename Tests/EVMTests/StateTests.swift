@@ -24,6 +24,15 @@ import Testing
         #expect(report.passed["Prague", default: 0] >= 4689)
     }
 
+    /// The older form of the same tests, all forks up to Constantinople.
+    @Test func everyLegacyStateTestGivesItsRootAndLogs() throws {
+        guard let folder = try Vectors.unpack("legacy-Constantinople-GST-VMTests") else { return }
+        let files = Vectors.jsonFiles(in: folder).filter { $0.path.contains("GeneralStateTests") }
+        let report = run(files)
+        report.print("legacy GeneralStateTests")
+        #expect(report.files == files.count && report.failures.isEmpty, "\(report.failures.count) failures")
+    }
+
     struct Report {
         var files = 0
         var passed: [String: Int] = [:]
