@@ -185,6 +185,29 @@ extension Shared {
             return out
         }
     }
+    /// The same matrix, but row `order[i]` is row i of `rows`; order is public, without repetition.
+    package func replacingRows(_ order: [Int], with rows: Self) -> Self {
+        precondition(rows.count == order.count && rows.planes == planes && rows.party == party && order.allSatisfy { $0 >= 0 && $0 < count })
+        let stride = R.stride(count), width = R.stride(rows.count)
+        var out = self
+        out.support |= rows.support
+        for j in 0..<4 where out.supports(j) && out.holds(j) {
+            var c = component(j)
+            let r = rows.component(j)
+            for p in 0..<planes {
+                if R.bits == 1 {
+                    for (i, k) in order.enumerated() {
+                        let bit = r[p * width + i >> 6] >> UInt64(i & 63) & 1
+                        c[p * stride + k >> 6] = c[p * stride + k >> 6] & ~(1 << UInt64(k & 63)) | bit << UInt64(k & 63)
+                    }
+                } else {
+                    for (i, k) in order.enumerated() { c[p * stride + k] = r[p * width + i] }
+                }
+            }
+            out.components[j] = c
+        }
+        return out
+    }
     /// The sum (in ℤ/2: the XOR) of consecutive blocks of `size` rows: row i becomes Σ_b row b·size + i.
     package func sumOfBlocks(of size: Int) -> Self {
         precondition(size > 0 && count % size == 0)
@@ -212,6 +235,14 @@ extension Shared where R == Z64 {
     /// Σ over the rows of each plane: planes × 1.
     package func sumOfRows() -> Self {
         map(planes: planes, count: 1) { c in (0..<planes).map { p in c[p * count..<(p + 1) * count].reduce(0, &+) } }
+    }
+    /// Row i becomes the sum of rows 0…i of its plane.
+    package func prefixSums() -> Self {
+        map(planes: planes, count: count) { c in
+            var out = c
+            for p in 0..<planes { for i in p * count + 1..<max(p * count + 1, (p + 1) * count) { out[i] &+= out[i - 1] } }
+            return out
+        }
     }
     /// The same elements under another shape.
     package func reshaped(planes: Int, count: Int) -> Self {
