@@ -2,7 +2,8 @@ import Ciphers
 import Primitives
 
 extension QBFT {
-    mutating func onStart() {
+    mutating func onStart(_ waiting: Bool) {
+        transactionsWaiting = waiting
         begin()
         guard case .kept(let watermark, let lock) = memory, watermark.height == height else {
             if case .kept(let watermark, _) = memory, watermark.height < height { signingGuard.advance(to: Watermark(height: height, round: 0)) }

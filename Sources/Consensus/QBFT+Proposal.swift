@@ -163,10 +163,14 @@ extension QBFT {
     }
 
     private mutating func send(_ block: UnsealedBlock, prepares: [Prepare], with carrier: Signed<RoundChangePayload>?) {
+        // Exactly q, ascending by author; the one that names the highest lock is always among them, and none that names one if the
+        // block is fresh: such a one may have come while the block was built.
+        var chosen = round == 0 ? [] : agreement.voices.compactMap(\.roundChange?.signed).filter {
+            $0.payload.round == round && (carrier != nil || $0.payload.prepared == nil)
+        }
+        guard round == 0 || chosen.count >= validators.quorum else { return agreement.proposing = .idle }
         agreement.proposing = .done
         guard let signed = signingGuard.sign(ProposalPayload(height: height, round: round, block: block)) else { return }
-        // Exactly q, ascending by author; the one that names the highest lock is always among them.
-        var chosen = round == 0 ? [] : agreement.voices.compactMap(\.roundChange?.signed).filter { $0.payload.round == round }
         while chosen.count > validators.quorum { chosen.remove(at: chosen.lastIndex { $0 != carrier }!) }
         let proposal = Proposal(signed: signed, roundChanges: chosen, prepares: prepares)
         agreement.store(.init(proposal: proposal, isFresh: carrier == nil), round: round)

@@ -62,7 +62,7 @@ package struct QBFT: Sendable {
     }
 
     package enum Input: Sendable {
-        case start
+        case start(transactionsWaiting: Bool)
         case message(Message, from: Address)
         case timer(Timer)
         case transactionsWaiting(Bool)
@@ -165,13 +165,18 @@ package struct QBFT: Sendable {
     package var address: Address { signingGuard.signer.address }
     /// A non-validator, an amnesiac or a stopped node follows and is silent; so is one whose store signed beyond its head.
     package var maySign: Bool { agreement.me != nil && amnesiacSince == nil && stopped == nil && signingGuard.watermark.height == height }
+    /// Entries of all buffers; bounded by about 30 a validator.
+    package var bufferedCount: Int {
+        ahead.count + agreement.candidates.count + claims.count + authors.count + agreement.verdicts.count
+            + agreement.voices.reduce(0) { $0 + $1.prepares.items.count + $1.commits.items.count }
+    }
     package var isDeciding: Bool { agreement.decided != nil }
 
     /// - Parameter now: this node's clock, milliseconds since 1970.
     package mutating func on(_ input: Input, now: UInt64) -> [Effect] {
         self.now = now
         switch input {
-        case .start: onStart()
+        case .start(let waiting): onStart(waiting)
         case .message(let message, let sender): onMessage(message, from: sender)
         case .timer(let timer): onTimer(timer)
         case .transactionsWaiting(let waiting): transactionsWaiting = waiting
@@ -245,6 +250,10 @@ package struct BuildRequest: Sendable, Equatable {
     package let timeMilliseconds: UInt64
     /// False: with no transaction to include, answer nil.
     package let allowsEmpty: Bool
+
+    package init(head: Head, round: UInt32, beneficiary: Address, timeMilliseconds: UInt64, allowsEmpty: Bool) {
+        (self.head, self.round, self.beneficiary, self.timeMilliseconds, self.allowsEmpty) = (head, round, beneficiary, timeMilliseconds, allowsEmpty)
+    }
 
     /// The block with every field that rules fix filled in.
     /// - Parameter next: `V_{h+1}` after execution.
