@@ -32,7 +32,10 @@ struct Agreement: Sendable {
         /// False: proposed again from a lock, so our clock does not judge it.
         let isFresh: Bool
     }
-    enum Proposing: Sendable, Equatable { case idle, waiting, ready, building(BuildRequest), done }
+    enum Proposing: Sendable, Equatable {
+        case idle, waiting, ready, done
+        indirect case building(BuildRequest)
+    }
 
     /// What we heard of one validator.
     struct Voice: Sendable {

@@ -6,10 +6,19 @@ import Primitives
 
 /// A block without seals, with the round in which it was proposed. Its hash is computed once and is free of the round.
 package struct UnsealedBlock: Sendable, Equatable {
-    package let block: Block
-    package let extra: ExtraData
+    /// Blocks wander through messages, buffers and effects: one reference instead of a header's 700 bytes.
+    private final class Storage: Sendable {
+        let block: Block, extra: ExtraData, hash: Hash32
+        init(_ block: Block, _ extra: ExtraData, _ hash: Hash32) { (self.block, self.extra, self.hash) = (block, extra, hash) }
+    }
+    private let storage: Storage
+
+    package var block: Block { storage.block }
+    package var extra: ExtraData { storage.extra }
     /// H(RLP(header with round := 0 and seals := [])).
-    package let hash: Hash32
+    package var hash: Hash32 { storage.hash }
+    /// Equal hashes are equal blocks, but for the round.
+    package static func == (a: UnsealedBlock, b: UnsealedBlock) -> Bool { a.hash == b.hash && a.round == b.round && a.block.transactions == b.block.transactions }
 
     package var header: Header { block.header }
     package var round: UInt32 { extra.round }
@@ -22,7 +31,7 @@ package struct UnsealedBlock: Sendable, Equatable {
     }
     /// A block of our own making, with its extra data still at hand.
     init(_ block: Block, _ extra: ExtraData) { self.init(block: block, extra: extra, hash: block.header.hash(extra)) }
-    fileprivate init(block: Block, extra: ExtraData, hash: Hash32) { (self.block, self.extra, self.hash) = (block, extra, hash) }
+    fileprivate init(block: Block, extra: ExtraData, hash: Hash32) { storage = Storage(block, extra, hash) }
 
     /// The same block, proposed again.
     package func proposed(in round: UInt32) -> UnsealedBlock {

@@ -3,7 +3,7 @@ import Consensus
 import Primitives
 
 /// A node of the simulation: machine, disk, pool. Its disk survives `crash`, not `wipe`.
-struct Node {
+final class Node {
     let index: Int
     let key: any ConsensusSigner
     let genesis: LedgerState
@@ -36,7 +36,7 @@ struct Node {
     var status: QBFT.PeerStatus { .init(headNumber: head.number, isAmnesiac: machine?.amnesiacSince != nil) }
 
     /// A young process: `entente up` on this disk.
-    mutating func boot(_ world: World) {
+    func boot(_ world: World) {
         var settings = QBFT.Settings()
         settings.heartbeatMilliseconds = 5000
         let memory: QBFT.Memory
@@ -48,7 +48,7 @@ struct Node {
         }
         machine = QBFT(settings: settings, genesis: genesis.head.hash, signer: key, recovery: world.recovery, head: head, memory: memory)
     }
-    mutating func persist(_ record: QBFT.Record, _ usesCodec: Bool) {
+    func persist(_ record: QBFT.Record, _ usesCodec: Bool) {
         switch record {
         case .watermark(let mark): watermark = usesCodec ? reread { () throws(MessageError) in try Watermark(decoding: mark.encoded) } : mark
         case .lock(let lock): self.lock = usesCodec ? reread { () throws(MessageError) in try Lock(decoding: lock.encoded) } : lock
@@ -57,18 +57,18 @@ struct Node {
     private func reread<T>(_ body: () throws(MessageError) -> T) -> T {
         do throws(MessageError) { return try body() } catch { preconditionFailure("a record does not read back: \(error)") }
     }
-    mutating func store(_ block: SealedBlock, _ state: LedgerState) {
+    func store(_ block: SealedBlock, _ state: LedgerState) {
         chain.append(block)
         (head, included, lock) = (state.head, state.included, nil)
         if watermark != nil { watermark = Watermark(height: head.number + 1, round: 0) }
         pool.removeAll { state.included.contains($0.payload.nonce) }
     }
-    mutating func crash() {
+    func crash() {
         machine = nil
         life += 1
         (timers, isSyncing) = ([:], false)
     }
-    mutating func wipe() {
+    func wipe() {
         (chain, head, included, watermark, lock) = ([], genesis.head, [], nil, nil)
         wipes += 1
     }
