@@ -37,7 +37,7 @@ struct Judge {
 
     init(nodeCount: Int) {}
 
-    mutating func report(_ violation: Violation) { if violations.count < 8 { violations.append(violation) } }
+    mutating func report(_ violation: Violation) { if violations.count < 8 || violation.isFork { violations.append(violation) } }
 
     /// A message leaves a node: log of all signatures, and the order of the disk.
     mutating func said(_ message: Message, by node: Int, _ world: World) {

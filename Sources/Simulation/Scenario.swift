@@ -42,7 +42,7 @@ struct Scenario {
         nodeCount = spare == nil ? n : n + 1
         leaver = changes && n >= 5 && spare == nil ? random.below(n) : nil
         usesSecp256k1 = control == .none && seed % 100 == 7
-        usesCodec = usesSecp256k1 || seed % 8 == 3
+        usesCodec = usesSecp256k1 || (control == .none && seed % 8 == 3)
         wipesMajority = control == .none && n >= 4 && !changes && random.chance(6)
         halves = control == .none && n >= 2 && !wipesMajority && random.chance(5) || control == .weakQuorum
         var faulty = f == 0 || wipesMajority || control == .weakQuorum ? 0 : random.chance(75) ? random.within(1...f) : 0
@@ -68,7 +68,7 @@ struct Scenario {
         lossPerMille = calmNetwork ? 0 : random.pick([0, 0, 2, 10, 30])
         longDelayPerMille = random.pick([0, 0, 10, 50])
         duplicates = random.chance(30)
-        crashPerMille = control == .forgetsWatermark ? 60 : calmNetwork || halves ? 0 : random.pick([0, 0, 1, 4, 15])
+        crashPerMille = control == .forgetsWatermark ? 0 : calmNetwork || halves ? 0 : random.pick([0, 0, 1, 4, 15])
         cutsPower = control == .forgetsLock || (control == .none && !halves && random.chance(25))
     }
 
@@ -98,13 +98,22 @@ struct Scenario {
         longDelayPerMille > 0 && random.below(1000) < longDelayPerMille ? random.within(100...2500) : random.within(1...15)
     }
     func losesMessage(_ random: inout SeededGenerator) -> Bool { lossPerMille > 0 && random.below(1000) < lossPerMille }
-    func restartDelay(_ random: inout SeededGenerator) -> Int { random.pick([2, 20, 200, 1000, 3000]) }
+    func restartDelay(_ random: inout SeededGenerator) -> Int {
+        control == .forgetsWatermark ? 2 : random.pick([2, 20, 200, 1000, 3000])
+    }
 
     // MARK: faults
 
     /// Crash at a write or message: before it (a write may be torn), or right after.
     func crashes(_ index: Int, before effect: QBFT.Effect, _ world: World) -> Bool { strikes(index, effect, world) }
-    func crashes(_ index: Int, after effect: QBFT.Effect, _ world: World) -> Bool { strikes(index, effect, world) }
+    func crashes(_ index: Int, after effect: QBFT.Effect, _ world: World) -> Bool {
+        // Where a lost watermark would hurt: the vote has reached others, our memory of it dies.
+        if case .broadcast(.commit) = effect, !world.isCalm, world.isHonest(index), !halves,
+           world.random.chance(control == .forgetsWatermark ? 40 : crashPerMille > 0 ? 5 : 0) {
+            world.schedule(UInt64(world.random.within(2...16)), .powerLoss(index, life: world.nodes[index].life))
+        }
+        return strikes(index, effect, world)
+    }
     private func strikes(_ index: Int, _ effect: QBFT.Effect, _ world: World) -> Bool {
         guard crashPerMille > 0, !world.isCalm, world.isHonest(index) else { return false }
         switch effect {
@@ -137,6 +146,7 @@ struct Scenario {
 
     /// The first decision of a height somewhere: the moment at which lost locks would hurt.
     func onDecision(_ index: Int, _ world: World) {
+        if control == .forgetsWatermark, !world.isCalm, world.random.chance(50) { return isolate(index, world) }
         guard cutsPower, !world.isCalm, world.random.chance(control == .none ? 20 : 60), world.takeFirstPowerCut() else { return }
         world.cutPower(except: world.random.chance(60) || control != .none ? index : nil)
     }
@@ -150,6 +160,9 @@ struct Scenario {
     func isCut(_ a: Int, _ b: Int, _ world: World) -> Bool {
         halves && !world.isCalm && (a < nodeCount / 2) != (b < nodeCount / 2)
     }
+
+    /// The larger part would go on deciding.
+    var hasQuorumInAPart: Bool { nodeCount - nodeCount / 2 >= (2 * nodeCount + 2) / 3 }
 
     /// Two heights after all faults ended: the lowest round must climb to the highest, then f+2 turns each, and repeats of ROUND-CHANGE
     /// and reconnections in between.

@@ -25,6 +25,8 @@ package final class World {
             case submit
             case fault
             case calm
+            case noteRounds
+            case powerLoss(Int, life: Int)
         }
         let time: UInt64
         let order: Int
@@ -49,6 +51,9 @@ package final class World {
     var isCalm = false
     private var nextTransaction: UInt64 = 1
     private var hasCutPower = false
+    private var notedRounds: [UInt32] = []
+    package private(set) var highestRound: UInt32 = 0
+    package private(set) var crashes = 0
     package private(set) var deliveries = 0
     package var violations: [Violation] { judge.violations }
 
@@ -88,6 +93,7 @@ package final class World {
         schedule(0, .submit)
         if scenario.faultEvery > 0 { schedule(UInt64(scenario.faultEvery), .fault) }
         schedule(UInt64(scenario.faultMilliseconds), .calm)
+        if scenario.halves { schedule(UInt64(scenario.faultMilliseconds / 2), .noteRounds) }
         var target: UInt64?, deadline = UInt64.max
         while let event = pop() {
             now = event.time
@@ -105,7 +111,7 @@ package final class World {
                 judge.calmTook = now - judge.calmSince
                 break
             }
-            if judge.violations.count > 3 { break }
+            if scenario.control == .none ? judge.violations.count > 3 : judge.violations.contains(where: \.isFork) { break }
         }
         judge.finish(self)
     }
@@ -167,6 +173,8 @@ package final class World {
         case .submit: submit()
         case .fault: scenario.fault(self)
         case .calm: calm()
+        case .powerLoss(let index, let life): if nodes[index].life == life, !isCalm { crash(index, writing: nil) }
+        case .noteRounds: notedRounds = nodes.map { $0.machine?.round ?? 0 }
         }
     }
 
@@ -225,6 +233,7 @@ package final class World {
         guard let state = ledger.execute(block.unsealed) else { return judge.report(.stopped(node: index, "decided an invalid block")) }
         if decidedHere, scenario.crashes(index, before: .decide(block, participants: []), self) { return crash(index, writing: nil) }
         nodes[index].store(block, state)
+        if isHonest(index) { highestRound = max(highestRound, block.round) }
         judge.decided(block, by: index, self)
         feed(index, .imported(state.head, transactionsWaiting: !nodes[index].pool.isEmpty))
         for peer in nodes.indices where peer != index { announceHead(of: index, to: peer) }
@@ -273,6 +282,7 @@ package final class World {
         // A torn write: the record is there entirely or, by its checksum, not at all.
         if case .persist(let record) = effect, random.chance(50) { nodes[index].persist(record, scenario.usesCodec) }
         nodes[index].crash()
+        crashes += 1
         for peer in nodes.indices where peer != index { linkDown(index, peer) }
         if !isCalm { schedule(UInt64(scenario.restartDelay(&random)), .restart(index)) } else { schedule(50, .restart(index)) }
         for peer in nodes.indices where peer != index { schedule(UInt64(scenario.restartDelay(&random)) + 20, .reconnect(index, peer)) }
@@ -351,6 +361,10 @@ package final class World {
     }
 
     private func calm() {
+        for (index, before) in notedRounds.enumerated() where isHonest(index) && !scenario.hasQuorumInAPart {
+            let round = nodes[index].machine?.round ?? 0
+            if round > before { judge.report(.roundsGrew(node: index, from: before, to: round)) }
+        }
         isCalm = true
         for index in nodes.indices {
             nodes[index].skew = isHonest(index) ? nodes[index].skew % 800 : nodes[index].skew
@@ -374,5 +388,11 @@ package final class World {
         defer { hasCutPower = true }
         return !hasCutPower
     }
-    var pending: Int { queue.count }
+    package var summary: Summary {
+        Summary(heights: honest.map { nodes[$0].head.number }.max() ?? 0, highestRound: highestRound, crashes: crashes, equivocations: judge.equivocations,
+                wipes: nodes.reduce(0) { $0 + $1.wipes }, liars: nodes.count - honest.count, calmMilliseconds: judge.calmTook)
+    }
+    package struct Summary: Sendable {
+        package let heights: UInt64, highestRound: UInt32, crashes: Int, equivocations: Int, wipes: Int, liars: Int, calmMilliseconds: UInt64?
+    }
 }
