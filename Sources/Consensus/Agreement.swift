@@ -19,6 +19,8 @@ struct Agreement: Sendable {
     var clockRuns = false
     var isCatchingUp = false
     var barrierIsUp = false
+    /// Since when somebody claims a head that it may not have, while we wait at genesis.
+    var objectedSince: UInt64?
     var ownMessages: [Message] = []
     var decided: SealedBlock?
 

@@ -101,10 +101,7 @@ extension QBFT {
     mutating func recallMemory() {
         guard amnesiacSince != nil, agreement.me != nil else { return }
         let others = validators.addresses.filter { $0 != address }
-        if head.number == 0 {
-            guard links.values.allSatisfy({ $0.status.headNumber == 0 }), others.count(where: isLinked) >= validators.quorum - 1 else { return }
-            return takeFreshMemory()
-        }
+        if head.number == 0 { return beginAtGenesis(others) }
         guard others.allSatisfy({ links[$0]?.status.headNumber == head.number }) else { return }
         if forgetful(others) + 1 > validators.maximumFaulty {
             for (index, voice) in agreement.voices.enumerated() where index != agreement.me && voice.roundChange == nil {
@@ -123,6 +120,21 @@ extension QBFT {
             effects.append(.persist(.lock(lock)))
         }
         enter(place.round + 1, announcing: true)
+    }
+
+    /// Height 1: q − 1 others stand at genesis, too. Up to f validators may claim more and not prove it; they get the time to do so,
+    /// but cannot keep a network from starting.
+    private mutating func beginAtGenesis(_ others: [Address]) {
+        guard others.count(where: { links[$0]?.status.headNumber == 0 }) >= validators.quorum - 1 else { return }
+        let objectors = others.count { links[$0].map { $0.status.headNumber > 0 } ?? false }
+        if objectors == 0 { return takeFreshMemory() }
+        guard objectors <= validators.maximumFaulty else { return }
+        let patience = 5 * settings.requestTimeoutMilliseconds
+        guard let since = agreement.objectedSince else {
+            agreement.objectedSince = now
+            return effects.append(.startTimer(.resend(height: height), milliseconds: patience))
+        }
+        if now >= since + patience { takeFreshMemory() }
     }
 
     mutating func raiseBarrier() {
