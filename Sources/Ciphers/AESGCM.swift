@@ -34,7 +34,8 @@ public enum AESGCM {
     private static func begin(_ key: Bytes, _ nonce: Bytes, encrypt: Int32) -> OpaquePointer {
         precondition((key.count == 16 || key.count == 32) && nonce.count == 12)
         let context = EVP_CIPHER_CTX_new()!
-        precondition(EVP_CipherInit_ex(context, key.count == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm(), nil, key, nonce, encrypt) == 1)
+        precondition(
+            EVP_CipherInit_ex(context, key.count == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm(), nil, key, nonce, encrypt) == 1)
         return context
     }
 }

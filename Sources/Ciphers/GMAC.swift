@@ -30,12 +30,17 @@ public final class GMAC {
     /// The tag of header ‖ payload. The nonce is `high` ‖ `low`, big-endian, 12 bytes.
     public func tag(high: UInt64, low: UInt32, header: Bytes, payload: UnsafeRawBufferPointer) -> MACTag {
         var nonce = (high.bigEndian, low.bigEndian), count: Int32 = 0
-        precondition(withUnsafeBytes(of: &nonce) { EVP_EncryptInit_ex(context, nil, nil, nil, $0.bindMemory(to: UInt8.self).baseAddress) } == 1)
+        precondition(
+            withUnsafeBytes(of: &nonce) { EVP_EncryptInit_ex(context, nil, nil, nil, $0.bindMemory(to: UInt8.self).baseAddress) }
+                == 1)
         precondition(EVP_EncryptUpdate(context, nil, &count, header, Int32(header.count)) == 1)
         var at = 0
         while at < payload.count {
             let part = min(payload.count - at, 1 << 30)
-            precondition(EVP_EncryptUpdate(context, nil, &count, payload.baseAddress!.advanced(by: at).assumingMemoryBound(to: UInt8.self), Int32(part)) == 1)
+            precondition(
+                EVP_EncryptUpdate(
+                    context, nil, &count, payload.baseAddress!.advanced(by: at).assumingMemoryBound(to: UInt8.self), Int32(part))
+                    == 1)
             at += part
         }
         return withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { out in

@@ -29,7 +29,9 @@ public struct HPKE: Sendable {
         return (secret, X25519.publicKey(of: secret))
     }
 
-    public func seal(_ plaintext: Bytes, to reader: Bytes, info: Bytes, associated: Bytes = [], ephemeral material: Bytes) throws(HPKEError) -> Bytes {
+    public func seal(_ plaintext: Bytes, to reader: Bytes, info: Bytes, associated: Bytes = [], ephemeral material: Bytes)
+        throws(HPKEError) -> Bytes
+    {
         let pair = Self.deriveKeyPair(material)
         let shared = try Self.shared(X25519.agree(secret: pair.secret, publicKey: reader), pair.public + reader)
         let (key, nonce) = schedule(shared, info)
@@ -38,9 +40,12 @@ public struct HPKE: Sendable {
     public func open(_ sealed: Bytes, secret: Bytes, info: Bytes, associated: Bytes = []) throws(HPKEError) -> Bytes {
         guard sealed.count >= Self.overhead else { throw .tooShort }
         let encapsulated = Bytes(sealed[0..<32])
-        let shared = try Self.shared(X25519.agree(secret: secret, publicKey: encapsulated), encapsulated + X25519.publicKey(of: secret))
+        let shared = try Self.shared(
+            X25519.agree(secret: secret, publicKey: encapsulated), encapsulated + X25519.publicKey(of: secret))
         let (key, nonce) = schedule(shared, info)
-        guard let plaintext = AESGCM.open(Bytes(sealed[32...]), key: key, nonce: nonce, associated: associated) else { throw .forged }
+        guard let plaintext = AESGCM.open(Bytes(sealed[32...]), key: key, nonce: nonce, associated: associated) else {
+            throw .forged
+        }
         return plaintext
     }
 
@@ -51,11 +56,15 @@ public struct HPKE: Sendable {
         return (Self.expand(secret, "key", context, keyCount, suite), Self.expand(secret, "base_nonce", context, 12, suite))
     }
     private static let kem = Bytes("KEM".utf8) + [0, 0x20]
-    private static func shared(_ dh: Bytes, _ context: Bytes) -> Bytes { expand(extract([], "eae_prk", dh, kem), "shared_secret", context, 32, kem) }
+    private static func shared(_ dh: Bytes, _ context: Bytes) -> Bytes {
+        expand(extract([], "eae_prk", dh, kem), "shared_secret", context, 32, kem)
+    }
     private static func extract(_ salt: Bytes, _ label: String, _ input: Bytes, _ suite: Bytes) -> Bytes {
         HKDF.extract(salt: salt, Bytes("HPKE-v1".utf8) + suite + Bytes(label.utf8) + input)
     }
     private static func expand(_ key: Bytes, _ label: String, _ info: Bytes, _ count: Int, _ suite: Bytes) -> Bytes {
-        HKDF.expand(key, info: [UInt8(count >> 8), UInt8(count & 255)] + Bytes("HPKE-v1".utf8) + suite + Bytes(label.utf8) + info, count: count)
+        HKDF.expand(
+            key, info: [UInt8(count >> 8), UInt8(count & 255)] + Bytes("HPKE-v1".utf8) + suite + Bytes(label.utf8) + info,
+            count: count)
     }
 }

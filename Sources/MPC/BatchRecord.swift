@@ -56,8 +56,9 @@ struct MACLedger: ~Copyable {
     func accepted(_ tag: MACTag, from p: Int) { acceptedFrom.update(p, tag) }
     func record(lastStep: UInt64, traffic: Traffic, party: Int) -> BatchRecord {
         let others = (0..<4).filter { $0 != party }
-        return BatchRecord(lastStep: lastStep, sent: others.map(sentTo.snapshot), accepted: others.map(acceptedFrom.snapshot),
-                           bytesOut: others.map { UInt64(traffic.bytesOut[$0]) }, bytesIn: others.map { UInt64(traffic.bytesIn[$0]) })
+        return BatchRecord(
+            lastStep: lastStep, sent: others.map(sentTo.snapshot), accepted: others.map(acceptedFrom.snapshot),
+            bytesOut: others.map { UInt64(traffic.bytesOut[$0]) }, bytesIn: others.map { UInt64(traffic.bytesIn[$0]) })
     }
 }
 

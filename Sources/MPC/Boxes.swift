@@ -41,14 +41,18 @@ package enum Boxes {
     ///   - attested: keccak-256 of box 0…3.
     ///   - copies: whatever came for each component.
     ///   - width: bits of each result; the sum is taken mod 2^width.
-    package static func open(session: Hash32, reader: Int, secret: Bytes, attested: [Hash32], copies: [[Bytes]], count: Int, width: Int = 64) throws(BoxError) -> Column {
+    package static func open(
+        session: Hash32, reader: Int, secret: Bytes, attested: [Hash32], copies: [[Bytes]], count: Int, width: Int = 64
+    ) throws(BoxError) -> Column {
         precondition(attested.count == 4 && copies.count == 4)
         let mask = width == 64 ? ~0 : (UInt64(1) << UInt64(width)) - 1
         var sum = Column(repeating: 0, count: count)
         for j in 0..<4 {
             guard let box = copies[j].first(where: { keccak256($0) == attested[j] }) else { throw .missing(component: j) }
             let words: Bytes
-            do { words = try HPKE.standard.open(box, secret: secret, info: info(session: session, reader: reader, component: j)) } catch { throw .unreadable(component: j, error) }
+            do {
+                words = try HPKE.standard.open(box, secret: secret, info: info(session: session, reader: reader, component: j))
+            } catch { throw .unreadable(component: j, error) }
             guard words.count == 8 * count else { throw .wrongLength(component: j, byteCount: words.count) }
             Z64.add(&sum, words.withUnsafeBytes { Z64.decode($0, planes: 1, count: count) })
         }
@@ -81,8 +85,11 @@ extension Session {
                 continue
             }
             let words = Boxes.words(x.component(j), width: width)
-            let material = HKDF.derive(keys.boxKey(j).bytes, info: identity.bytes + [UInt8(reader), UInt8(j)] + sha256(words).bytes, count: 32)
-            boxes.append(try HPKE.standard.seal(words, to: publicKey, info: Boxes.info(session: identity, reader: reader, component: j), ephemeral: material))
+            let material = HKDF.derive(
+                keys.boxKey(j).bytes, info: identity.bytes + [UInt8(reader), UInt8(j)] + sha256(words).bytes, count: 32)
+            boxes.append(
+                try HPKE.standard.seal(
+                    words, to: publicKey, info: Boxes.info(session: identity, reader: reader, component: j), ephemeral: material))
         }
         return boxes
     }

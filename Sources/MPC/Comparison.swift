@@ -22,7 +22,7 @@ private func oneHotPlanes(_ words: Column, width: Int, count: Int) -> Column {
         for w in 0..<stride {
             var plane = 0
             for (at, size) in blocks(width) {
-                hot[0] = valid[w]                               // [the bits so far = m], doubled bit by bit
+                hot[0] = valid[w]  // [the bits so far = m], doubled bit by bit
                 for k in 0..<size {
                     let bit = bits[(at + k) * stride + w]
                     for m in 0..<1 << k {
@@ -75,7 +75,7 @@ private func blockCarries(width: Int, count: Int) -> Bilinear<Z2> {
             for (index, (_, size)) in cut.enumerated() {
                 let top = 1 << size
                 for w in 0..<stride {
-                    var g: UInt64 = 0, p: UInt64 = 0, atLeast: UInt64 = 0            // atLeast = [B ≥ 2^k − m]
+                    var g: UInt64 = 0, p: UInt64 = 0, atLeast: UInt64 = 0  // atLeast = [B ≥ 2^k − m]
                     for m in 0..<top {
                         let a = x[(at + m) * stride + w], b = y[(at + top - 1 - m) * stride + w]
                         g ^= a & atLeast
@@ -100,7 +100,8 @@ extension Machine {
         while k > 1 {
             let half = k / 2, odd = k % 2
             let high = p.planes((0..<half).map { 2 * $0 }), low = p.planes((0..<half - 1).map { 2 * $0 + 1 })
-            let t = try await multiply(Bits.stack([high, high[planes: 1..<half]]), Bits.stack([g.planes((0..<half).map { 2 * $0 }), low]))
+            let t = try await multiply(
+                Bits.stack([high, high[planes: 1..<half]]), Bits.stack([g.planes((0..<half).map { 2 * $0 }), low]))
             g = .stack([g.planes((0..<half).map { 2 * $0 + 1 }) + t[planes: 0..<half], g[planes: k - odd..<k]])
             p = .stack([t[planes: half..<2 * half - 1], p[planes: k - 1 - odd..<k - 1]])
             k = half + odd
@@ -117,8 +118,9 @@ extension Machine {
         let (a, b) = try await sides(of: x, planes: hot + 1, count: count, in: Z2.self) { _, side in
             oneHotPlanes(side, width: low, count: count) + planesOfWords(side.map { $0 >> UInt64(low) }, planes: 1, count: count)
         }
-        let carries = try await multiply(a[planes: 0..<hot].withZeroPlanes(width: low), b[planes: 0..<hot].withZeroPlanes(width: low),
-                                         blockCarries(width: low, count: count))
+        let carries = try await multiply(
+            a[planes: 0..<hot].withZeroPlanes(width: low), b[planes: 0..<hot].withZeroPlanes(width: low),
+            blockCarries(width: low, count: count))
         return try await carry(carries, blocks: blocks(low).count) + (a + b)[plane: hot]
     }
     /// [x < y], signed; needs |x − y| < 2^(width−1).
@@ -172,14 +174,18 @@ extension Machine {
     }
     /// Every plane of x ANDed with the one plane `mask`.
     /// - Cost (R4): 1 round; 6 bits a plane and row in all.
-    package func masked(_ x: Bits, by mask: Bits) async throws(SessionError) -> Bits { try await multiply(x, mask.repeatedPlane(x.planes)) }
+    package func masked(_ x: Bits, by mask: Bits) async throws(SessionError) -> Bits {
+        try await multiply(x, mask.repeatedPlane(x.planes))
+    }
 
     /// c ? x : y on planes; c is one plane.
     /// - Cost (R4): 1 round; 6 bits a plane and row in all.
     package func select(_ c: Bits, _ x: Bits, _ y: Bits) async throws(SessionError) -> Bits { y + (try await masked(x - y, by: c)) }
     /// c ? x : y on words; c is one plane, injected first.
     /// - Cost (R4): 3 rounds; 768 bits a row in all.
-    package func select(_ c: Bits, _ x: Words, _ y: Words) async throws(SessionError) -> Words { y + (try await multiply(fromBits(c), x - y)) }
+    package func select(_ c: Bits, _ x: Words, _ y: Words) async throws(SessionError) -> Words {
+        y + (try await multiply(fromBits(c), x - y))
+    }
 
     /// Planes [code = m] ∧ live for m = 0 … 2^d − 1, from d code planes, lowest first, and one plane `live`.
     /// - Cost (R4): d rounds; 6·(2^d − 1) bits a row in all.

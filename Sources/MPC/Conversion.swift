@@ -12,18 +12,21 @@ extension Machine {
     package func toBits(_ x: Words, width: Int = 64) async throws(SessionError) -> Bits {
         precondition(x.planes == 1 && width >= 1 && width <= 64)
         let count = x.count
-        let (a, b) = try await sides(of: x, planes: width, count: count, in: Z2.self) { _, v in planesOfWords(v, planes: width, count: count) }
+        let (a, b) = try await sides(of: x, planes: width, count: count, in: Z2.self) { _, v in
+            planesOfWords(v, planes: width, count: count)
+        }
         let sum = a + b
         if width == 1 { return sum }
         let n = width - 1
         var g = try await multiply(a[planes: 0..<n], b[planes: 0..<n]), p = sum[planes: 0..<n]
         for d in 0..<(n == 1 ? 0 : Int.bitWidth - (n - 1).leadingZeroBitCount) {
             let cells = (0..<n).filter { $0 >> d & 1 == 1 }, below = { (i: Int) in ((i >> d) << d) - 1 }
-            let inner = cells.filter { $0 >> (d + 1) > 0 }              // the lowest group needs no propagate bit
-            let t = try await multiply(p.planes(cells + inner), Bits.stack([g.planes(cells.map(below)), p.planes(inner.map(below))]))
-            var change = Array(0..<n)                                   // plane i of the new p: itself, or a plane of t behind it
+            let inner = cells.filter { $0 >> (d + 1) > 0 }  // the lowest group needs no propagate bit
+            let t = try await multiply(
+                p.planes(cells + inner), Bits.stack([g.planes(cells.map(below)), p.planes(inner.map(below))]))
+            var change = Array(0..<n)  // plane i of the new p: itself, or a plane of t behind it
             for (k, i) in inner.enumerated() { change[i] = n + cells.count + k }
-            var gain = Array(repeating: n + t.planes, count: n)         // what plane i of g gains: a plane of t, or the zero plane
+            var gain = Array(repeating: n + t.planes, count: n)  // what plane i of g gains: a plane of t, or the zero plane
             for (k, i) in cells.enumerated() { gain[i] = n + k }
             let all = Bits.stack([p, t, zero(count: count, in: Z2.self)])
             g += all.planes(gain)
@@ -38,11 +41,13 @@ extension Machine {
         let (w, n) = (b.planes, b.count)
         precondition(w >= 1 && w <= 64)
         let (a, c) = try await wordsOfSides(b)
-        let product = try await multiply(a, c, Bilinear(planes: 1, count: n) { x, y in
-            var out = Column(repeating: 0, count: n)
-            for p in 0..<w { for i in 0..<n { out[i] &+= (x[p * n + i] &* y[p * n + i]) << UInt64(p) } }
-            return out
-        })
+        let product = try await multiply(
+            a, c,
+            Bilinear(planes: 1, count: n) { x, y in
+                var out = Column(repeating: 0, count: n)
+                for p in 0..<w { for i in 0..<n { out[i] &+= (x[p * n + i] &* y[p * n + i]) << UInt64(p) } }
+                return out
+            })
         return (a + c).weighted() - product.times(2)
     }
     /// Each bit as a word: planes × count.
@@ -57,15 +62,17 @@ extension Machine {
         precondition(width >= 1 && b.planes % width == 0)
         let (n, numbers) = (b.count, b.planes / width)
         let (a, c) = try await wordsOfSides(b)
-        let product = try await multiply(a, c, Bilinear(planes: numbers, count: 1) { x, y in
-            var out = Column(repeating: 0, count: numbers)
-            for p in 0..<numbers * width {
-                var sum: UInt64 = 0
-                for i in p * n..<(p + 1) * n { sum &+= x[i] &* y[i] }
-                out[p / width] &+= sum << UInt64(p % width)
-            }
-            return out
-        })
+        let product = try await multiply(
+            a, c,
+            Bilinear(planes: numbers, count: 1) { x, y in
+                var out = Column(repeating: 0, count: numbers)
+                for p in 0..<numbers * width {
+                    var sum: UInt64 = 0
+                    for i in p * n..<(p + 1) * n { sum &+= x[i] &* y[i] }
+                    out[p / width] &+= sum << UInt64(p % width)
+                }
+                return out
+            })
         let sums = (a + c).sumOfRows()
         return sums.map(planes: numbers, count: 1) { s in
             (0..<numbers).map { k in (0..<width).reduce(0) { $0 &+ s[k * width + $1] << UInt64($1) } }

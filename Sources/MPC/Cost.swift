@@ -16,7 +16,9 @@ package struct Cost: Sendable, Hashable {
     package static func + (a: Cost, b: Cost) -> Cost { Cost(rounds: a.rounds + b.rounds, bits: zip(a.bits, b.bits).map(+)) }
     /// In the same rounds.
     package func beside(_ other: Cost) -> Cost { Cost(rounds: max(rounds, other.rounds), bits: zip(bits, other.bits).map(+)) }
-    static func one(_ elements: Int, _ width: Int, _ shares: [Int]) -> Cost { Cost(rounds: 1, bits: shares.map { $0 * elements * width }) }
+    static func one(_ elements: Int, _ width: Int, _ shares: [Int]) -> Cost {
+        Cost(rounds: 1, bits: shares.map { $0 * elements * width })
+    }
 }
 
 extension Cost {
@@ -26,7 +28,9 @@ extension Cost {
     static func sideProduct(outputs: Int, width: Int) -> Cost { one(outputs, width, [1, 2, 0, 1]) }
     static func sides(elements: Int, width: Int) -> Cost { one(elements, width, [1, 0, 1, 0]) }
     package static func open(elements: Int, width: Int) -> Cost { one(elements, width, [1, 1, 1, 1]) }
-    package static func open(elements: Int, width: Int, to reader: Int) -> Cost { one(elements, width, (0..<4).map { $0 == (reader + 1) % 4 ? 1 : 0 }) }
+    package static func open(elements: Int, width: Int, to reader: Int) -> Cost {
+        one(elements, width, (0..<4).map { $0 == (reader + 1) % 4 ? 1 : 0 })
+    }
     package static func coin(words: Int) -> Cost { open(elements: words, width: 64) }
     package static func multiplyTruncated(elements n: Int) -> Cost {
         one(n, 64, [0, 1, 1, 2]).beside(one(n, 96, [0, 0, 1, 0])) + one(n, 96, [1, 0, 0, 0]) + sideProduct(outputs: n, width: 32)
@@ -41,12 +45,15 @@ extension Cost {
     }
     package static func mostSignificantBit(width: Int, rows: Int) -> Cost {
         let low = width - 1, blocks = (low + 3) / 4, hot = low / 4 * 15 + (1 << (low % 4)) - 1
-        return sides(elements: (hot + 1) * rows, width: 1) + sideProduct(outputs: (2 * blocks - 1) * rows, width: 1) + carry(blocks: blocks, rows: rows)
+        return sides(elements: (hot + 1) * rows, width: 1) + sideProduct(outputs: (2 * blocks - 1) * rows, width: 1)
+            + carry(blocks: blocks, rows: rows)
     }
     /// Of words: `Machine.lessThan(_:_:width:)`.
     package static func lessThan(width: Int, rows: Int) -> Cost { mostSignificantBit(width: width, rows: rows) }
     /// Of planes: `Machine.lessThan(_:_:)`.
-    package static func lessThan(planes: Int, rows: Int) -> Cost { product(outputs: planes * rows, width: 1) + carry(blocks: planes, rows: rows) }
+    package static func lessThan(planes: Int, rows: Int) -> Cost {
+        product(outputs: planes * rows, width: 1) + carry(blocks: planes, rows: rows)
+    }
     package static func conjunction(planes: Int, rows: Int) -> Cost {
         var cost = none, k = planes
         while k > 1 {
@@ -60,7 +67,9 @@ extension Cost {
         let ands = conjunction(planes: rows, rows: 1)
         return Cost(rounds: ands.rounds, bits: ands.bits.map { 64 * $0 })
     }
-    package static func equal(width: Int, rows: Int) -> Cost { sides(elements: width * rows, width: 1) + conjunction(planes: width, rows: rows) }
+    package static func equal(width: Int, rows: Int) -> Cost {
+        sides(elements: width * rows, width: 1) + conjunction(planes: width, rows: rows)
+    }
     package static func equal(planes: Int, rows: Int) -> Cost { conjunction(planes: planes, rows: rows) }
     /// `masked` and `select` of planes.
     package static func masked(planes: Int, rows: Int) -> Cost { product(outputs: planes * rows, width: 1) }
@@ -79,7 +88,9 @@ extension Cost {
         }
         return cost
     }
-    package static func fromBits(planes: Int, rows: Int) -> Cost { sides(elements: planes * rows, width: 64) + sideProduct(outputs: rows, width: 64) }
+    package static func fromBits(planes: Int, rows: Int) -> Cost {
+        sides(elements: planes * rows, width: 64) + sideProduct(outputs: rows, width: 64)
+    }
     package static func inject(planes: Int, rows: Int) -> Cost { fromBits(planes: 1, rows: planes * rows) }
     package static func sumsOfRows(planes: Int, rows: Int, sums: Int) -> Cost {
         sides(elements: planes * rows, width: 64) + sideProduct(outputs: sums, width: 64)

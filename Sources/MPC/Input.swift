@@ -8,8 +8,8 @@ import Primitives
 /// from outside. The root over salted blocks of every component is committed to before the session exists, so all holders of
 /// a component have the same bytes whatever the dealer does.
 ///
-/// Source: reference/r4.md §6; the commitment: reference/job-protocol.md §4. Deviation: none; block size, salts and tree are
-/// fixed here, where the pages leave them open: blocks of 4,096 bytes, leaf = keccak256(tag ‖ salt_k ‖ block) with
+/// Source: reference/r4.md §6; the commitment: reference/job-protocol.md §4. Block size, salts and tree are fixed here, where
+/// the pages leave them open: blocks of 4,096 bytes, leaf = keccak256(tag ‖ salt_k ‖ block) with
 /// salt_k = SHA-256(tag ‖ salt ‖ k), node = keccak256(left ‖ right), an odd node goes up as it is.
 package struct InputLayout: Sendable, Hashable {
     package enum Shape: Sendable, Hashable {
@@ -41,7 +41,9 @@ package struct InputLayout: Sendable, Hashable {
     }
     private func decode<R: Ring>(_ k: Int, _ components: [Bytes], _ party: Int, _ ring: R.Type, _ planes: Int) -> [Column] {
         let start = columns[..<k].reduce(0) { $0 + byteCount($1) }, end = start + byteCount(columns[k])
-        return (0..<4).map { j in j == party ? [] : components[j][start..<end].withUnsafeBytes { R.decode($0, planes: planes, count: rows) } }
+        return (0..<4).map { j in
+            j == party ? [] : components[j][start..<end].withUnsafeBytes { R.decode($0, planes: planes, count: rows) }
+        }
     }
 
     /// A table of public columns (planes as in `Shared`) as one byte string.
@@ -66,8 +68,10 @@ package struct InputLayout: Sendable, Hashable {
         for (k, shape) in columns.enumerated() {
             var column = table[k]
             switch shape {
-            case .words(let planes): for c in decode(k, others + pad(others.count), -1, Z64.self, planes)[..<others.count] { Z64.subtract(&column, c) }
-            case .bits(let planes): for c in decode(k, others + pad(others.count), -1, Z2.self, planes)[..<others.count] { Z2.subtract(&column, c) }
+            case .words(let planes):
+                for c in decode(k, others + pad(others.count), -1, Z64.self, planes)[..<others.count] { Z64.subtract(&column, c) }
+            case .bits(let planes):
+                for c in decode(k, others + pad(others.count), -1, Z2.self, planes)[..<others.count] { Z2.subtract(&column, c) }
             }
             parts.append(column)
         }
@@ -97,13 +101,17 @@ package struct InputPackage: Sendable, Hashable {
     }
     /// - Throws: `malformed` unless it has exactly the size that the layout gives it.
     package init(_ bytes: Bytes, layout: InputLayout) throws(InputError) {
-        guard bytes.count > 162, bytes[0] < 4, bytes[161] < 2, bytes.count == 162 + (bytes[161] == 0 ? 16 : layout.byteCount) else { throw .malformed }
+        guard bytes.count > 162, bytes[0] < 4, bytes[161] < 2, bytes.count == 162 + (bytes[161] == 0 ? 16 : layout.byteCount) else {
+            throw .malformed
+        }
         component = Int(bytes[0])
         salt = bytes.withUnsafeBytes { Hash32(at: $0.baseAddress! + 1) }
         roots = (0..<4).map { j in bytes.withUnsafeBytes { Hash32(at: $0.baseAddress! + 33 + 32 * j) } }
         body = bytes[161] == 0 ? .seed(Bytes(bytes[162...])) : .payload(Bytes(bytes[162...]))
     }
-    init(component: Int, salt: Hash32, roots: [Hash32], body: Body) { (self.component, self.salt, self.roots, self.body) = (component, salt, roots, body) }
+    init(component: Int, salt: Hash32, roots: [Hash32], body: Body) {
+        (self.component, self.salt, self.roots, self.body) = (component, salt, roots, body)
+    }
 
     /// The component's bytes, if this package opens the commitment on chain.
     package func open(commitment: Hash32, schema: Hash32, layout: InputLayout) throws(InputError) -> Bytes {
@@ -139,14 +147,16 @@ package enum Input {
     ///   - seeds, salts: four fresh random values each, 16 and 32 bytes, by component. New in every attempt.
     /// - Returns: the commitment, and package j for everyone but party j.
     package static func deal(_ table: [Column], layout: InputLayout, schema: Hash32, seat: Int?, seeds: [Bytes], salts: [Hash32])
-        -> (commitment: Hash32, packages: [InputPackage]) {
+        -> (commitment: Hash32, packages: [InputPackage])
+    {
         precondition(seeds.count == 4 && salts.count == 4 && seeds.allSatisfy { $0.count == 16 })
         let explicit = seat.map { ($0 + 1) % 4 } ?? 0
         var components = (0..<4).map { $0 == explicit ? [] : expand(seeds[$0], byteCount: layout.byteCount) }
         components[explicit] = layout.rest(table, (0..<4).filter { $0 != explicit }.map { components[$0] })
         let roots = (0..<4).map { root(of: components[$0], salt: salts[$0]) }
         let packages = (0..<4).map { j in
-            InputPackage(component: j, salt: salts[j], roots: roots, body: j == explicit ? .payload(components[j]) : .seed(seeds[j]))
+            InputPackage(
+                component: j, salt: salts[j], roots: roots, body: j == explicit ? .payload(components[j]) : .seed(seeds[j]))
         }
         return (commitment(schema: schema, rows: layout.rows, roots: roots), packages)
     }
@@ -155,7 +165,9 @@ package enum Input {
     package static func commitment(schema: Hash32, rows: Int, roots: [Hash32]) -> Hash32 {
         keccak256(schema.bytes + U256(UInt64(rows)).bytes + roots.flatMap(\.bytes))
     }
-    static func expand(_ seed: Bytes, byteCount: Int) -> Bytes { Stream(key: seed).expand(step: 0, use: 0, byteCount: byteCount) { Bytes($0) } }
+    static func expand(_ seed: Bytes, byteCount: Int) -> Bytes {
+        Stream(key: seed).expand(step: 0, use: 0, byteCount: byteCount) { Bytes($0) }
+    }
 
     /// Merkle root over salted blocks.
     static func root(of bytes: Bytes, salt: Hash32) -> Hash32 {
@@ -165,7 +177,9 @@ package enum Input {
             return keccak256(leaf + sha256(tag + salt.bytes + index).bytes + bytes[at..<min(bytes.count, at + blockCount)])
         }
         while level.count > 1 {
-            level = stride(from: 0, to: level.count, by: 2).map { $0 + 1 < level.count ? keccak256(level[$0].bytes + level[$0 + 1].bytes) : level[$0] }
+            level = stride(from: 0, to: level.count, by: 2).map {
+                $0 + 1 < level.count ? keccak256(level[$0].bytes + level[$0 + 1].bytes) : level[$0]
+            }
         }
         return level[0]
     }

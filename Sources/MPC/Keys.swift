@@ -30,23 +30,33 @@ package struct SessionKeys: Sendable {
     /// - Parameter contributions: four fresh random values, by component; the own index is not used.
     /// - Cost: 2 rounds; 64 bytes to each other party in each.
     /// - Throws: `keysDiffer` with the digests of what this party sent and got for that key.
-    package static func agree(party: Int, session: Hash32, contributions: [Hash32], over channel: some Channel) async throws(SessionError) -> SessionKeys {
+    package static func agree(party: Int, session: Hash32, contributions: [Hash32], over channel: some Channel)
+        async throws(SessionError) -> SessionKeys
+    {
         precondition(contributions.count == 4 && (0..<4).contains(party))
         let others = (0..<4).filter { $0 != party }
         func exchange(_ entry: (Int) -> Hash32) async throws(SessionError) -> [[Int: Hash32]] {
-            let frames = (0..<4).map { p in p == party ? Bytes() : (0..<4).filter { $0 != p && $0 != party }.flatMap { entry($0).bytes } }
+            let frames = (0..<4).map { p in
+                p == party ? Bytes() : (0..<4).filter { $0 != p && $0 != party }.flatMap { entry($0).bytes }
+            }
             let got: [Bytes]
             do { got = try await channel.exchange(frames, expecting: frames.map(\.count)) } catch { throw .channel(error) }
             var entries = [[Int: Hash32]](repeating: [:], count: 4)
             for p in others {
                 guard got[p].count == 64 else { throw .unexpectedFrame(from: p) }
-                for (k, j) in (0..<4).filter({ $0 != p && $0 != party }).enumerated() { entries[p][j] = Hash32(got[p][32 * k..<32 * k + 32]) }
+                for (k, j) in (0..<4).filter({ $0 != p && $0 != party }).enumerated() {
+                    entries[p][j] = Hash32(got[p][32 * k..<32 * k + 32])
+                }
             }
             return entries
         }
         let received = try await exchange { contributions[$0] }
         let keys = (0..<4).map { j in
-            j == party ? [] : derive(component: j, session: session, contributions: (0..<4).filter { $0 != j }.map { $0 == party ? contributions[j] : received[$0][j]! })
+            j == party
+                ? []
+                : derive(
+                    component: j, session: session,
+                    contributions: (0..<4).filter { $0 != j }.map { $0 == party ? contributions[j] : received[$0][j]! })
         }
         func check(_ j: Int) -> Hash32 { sha256(Bytes("entente/mpc/key-check/v1".utf8) + session.bytes + [UInt8(j)] + keys[j]) }
         let checks = try await exchange(check)
@@ -55,8 +65,14 @@ package struct SessionKeys: Sendable {
                 sha256(Bytes("entente/mpc/key-contribution/v1".utf8) + session.bytes + [UInt8(j), UInt8(from)] + value.bytes)
             }
             let holders = others.filter { $0 != j }
-            throw .keysDiffer(component: j, contributions: holders.map { KeyContribution(component: j, from: party, to: $0, side: 0, digest: digest(party, contributions[j])) }
-                + holders.map { KeyContribution(component: j, from: $0, to: party, side: 1, digest: digest($0, received[$0][j]!)) })
+            throw .keysDiffer(
+                component: j,
+                contributions: holders.map {
+                    KeyContribution(component: j, from: party, to: $0, side: 0, digest: digest(party, contributions[j]))
+                }
+                    + holders.map {
+                        KeyContribution(component: j, from: $0, to: party, side: 1, digest: digest($0, received[$0][j]!))
+                    })
         }
         return SessionKeys(party: party, session: session, keys: keys)
     }
@@ -91,7 +107,9 @@ package struct Stream: ~Copyable {
             used.removeAll(keepingCapacity: true)
         }
         used.append(use)
-        return expand(step: step, use: use, byteCount: R.byteCount(planes: planes, count: count)) { R.decode($0, planes: planes, count: count) }
+        return expand(step: step, use: use, byteCount: R.byteCount(planes: planes, count: count)) {
+            R.decode($0, planes: planes, count: count)
+        }
     }
     /// `byteCount` bytes of the stream from its start.
     borrowing func expand<T>(step: UInt64, use: UInt16, byteCount: Int, _ body: (UnsafeRawBufferPointer) -> T) -> T {

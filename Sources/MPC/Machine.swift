@@ -22,11 +22,13 @@ package protocol Machine: Sendable {
     /// anew, in another ring and shape if wanted. The door through which a side brings in any function of its side.
     /// - Cost (R4): 1 round; one message of `planes × count` elements for each of the two.
     /// - Source: reference/r4.md §5.
-    func sides<From: Ring, To: Ring>(of x: Shared<From>, planes: Int, count: Int, in ring: To.Type,
-                                     _ image: @Sendable (_ side: Int, Column) -> Column) async throws(SessionError) -> (a: Shared<To>, b: Shared<To>)
+    func sides<From: Ring, To: Ring>(
+        of x: Shared<From>, planes: Int, count: Int, in ring: To.Type,
+        _ image: @Sendable (_ side: Int, Column) -> Column
+    ) async throws(SessionError) -> (a: Shared<To>, b: Shared<To>)
 
     /// ⌊x·y/2^bits⌋ or one more, without bias, element by element; needs −2⁶² ≤ x·y < 2⁶² as integers, 0 < bits ≤ 32.
-    /// - Cost (R4): 3 rounds; 9 × 64 bits an element. Reveals nothing inside; see reference/r4.md §7 on what rounding shows a reader.
+    /// - Cost (R4): 3 rounds; 9 × 64 bits an element. Reveals nothing inside; what rounding shows a reader: reference/r4.md §7.
     func multiplyTruncated(_ x: Words, _ y: Words, bits: Int) async throws(SessionError) -> Words
 
     /// x becomes public: the same column at all parties, planes as in `Shared`.
@@ -96,30 +98,34 @@ extension Machine {
     package func innerProducts(_ x: Words, _ y: Words) async throws(SessionError) -> Words {
         precondition(x.count == y.count)
         let (m, k, n) = (x.planes, x.count, y.planes)
-        return try await multiply(x, y, Bilinear(planes: m, count: n) { x, y in
-            var z = Column(repeating: 0, count: m * n)
-            x.withUnsafeBufferPointer { x in
-                y.withUnsafeBufferPointer { y in
-                    for p in 0..<m {
-                        for q in 0..<n {
-                            var sum: UInt64 = 0
-                            for i in 0..<k { sum &+= x[p * k + i] &* y[q * k + i] }
-                            z[p * n + q] = sum
+        return try await multiply(
+            x, y,
+            Bilinear(planes: m, count: n) { x, y in
+                var z = Column(repeating: 0, count: m * n)
+                x.withUnsafeBufferPointer { x in
+                    y.withUnsafeBufferPointer { y in
+                        for p in 0..<m {
+                            for q in 0..<n {
+                                var sum: UInt64 = 0
+                                for i in 0..<k { sum &+= x[p * k + i] &* y[q * k + i] }
+                                z[p * n + q] = sum
+                            }
                         }
                     }
                 }
-            }
-            return z
-        })
+                return z
+            })
     }
     /// Σ_i x[p, i]·y[p, i] for each plane p: planes × 1.
     /// - Cost (R4): 1 round; 384 bits a plane in all.
     package func dot(_ x: Words, _ y: Words) async throws(SessionError) -> Words {
         precondition(x.planes == y.planes && x.count == y.count)
         let (planes, count) = (x.planes, x.count)
-        return try await multiply(x, y, Bilinear(planes: planes, count: 1) { x, y in
-            (0..<planes).map { p in (p * count..<(p + 1) * count).reduce(0) { $0 &+ x[$1] &* y[$1] } }
-        })
+        return try await multiply(
+            x, y,
+            Bilinear(planes: planes, count: 1) { x, y in
+                (0..<planes).map { p in (p * count..<(p + 1) * count).reduce(0) { $0 &+ x[$1] &* y[$1] } }
+            })
     }
     /// The product of all rows of a column in GF(2⁶⁴): 1 × 1.
     /// - Cost (R4): ⌈log₂ count⌉ rounds; 384 bits for each of count − 1 products.
@@ -135,13 +141,16 @@ extension Machine {
     }
     /// Public random words that no party could predict or choose.
     /// - Cost (R4): 1 round; 256 bits a word.
-    package func coin(count: Int) async throws(SessionError) -> Column { try await open(random(planes: 1, count: count, in: Z64.self)) }
+    package func coin(count: Int) async throws(SessionError) -> Column {
+        try await open(random(planes: 1, count: count, in: Z64.self))
+    }
 }
 
 /// Where a branch leaves what it computed. Unchecked: written by the one branch, read after all branches ended.
 private final class Slot<T: Sendable>: @unchecked Sendable {
     var value: T?
-    func filled(by body: @escaping @Sendable () async throws(SessionError) -> T) -> @Sendable () async throws(SessionError) -> Void {
+    func filled(by body: @escaping @Sendable () async throws(SessionError) -> T) -> @Sendable () async throws(SessionError) -> Void
+    {
         { @Sendable () async throws(SessionError) -> Void in self.value = try await body() }
     }
 }

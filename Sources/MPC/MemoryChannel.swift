@@ -73,7 +73,9 @@ package struct World: Sendable {
     package init(seed: UInt64) {
         let seed = sha256(Bytes("entente/mpc/test-world/v1".utf8) + withUnsafeBytes(of: seed.bigEndian) { Bytes($0) })
         let secrets = (0..<4).map { j in Bytes(sha256(seed.bytes + [UInt8(j)]).bytes[0..<16]) }
-        self.init(keys: (0..<4).map { i in SessionKeys(party: i, session: seed, keys: (0..<4).map { $0 == i ? [] : secrets[$0] }) }, seed: seed)
+        self.init(
+            keys: (0..<4).map { i in SessionKeys(party: i, session: seed, keys: (0..<4).map { $0 == i ? [] : secrets[$0] }) },
+            seed: seed)
     }
     package init(keys: [SessionKeys], seed: Hash32) { (self.keys, self.seed) = (keys, seed) }
 
@@ -81,8 +83,12 @@ package struct World: Sendable {
     package func share<R: Ring>(_ column: Column, planes: Int = 1, count: Int, in ring: R.Type, label: UInt64 = 0) -> [Shared<R>] {
         var components: [Column] = [], rest = column
         for j in 0..<3 {
-            let stream = Stream(key: Bytes(sha256(seed.bytes + Bytes("share".utf8) + [UInt8(j)] + withUnsafeBytes(of: label) { Bytes($0) }).bytes[0..<16]))
-            let c = stream.expand(step: 0, use: 0, byteCount: R.byteCount(planes: planes, count: count)) { R.decode($0, planes: planes, count: count) }
+            let stream = Stream(
+                key: Bytes(
+                    sha256(seed.bytes + Bytes("share".utf8) + [UInt8(j)] + withUnsafeBytes(of: label) { Bytes($0) }).bytes[0..<16]))
+            let c = stream.expand(step: 0, use: 0, byteCount: R.byteCount(planes: planes, count: count)) {
+                R.decode($0, planes: planes, count: count)
+            }
             R.subtract(&rest, c)
             components.append(c)
         }
@@ -98,8 +104,10 @@ package struct World: Sendable {
     }
     /// Runs one program at all four parties and gives each one's outcome and traffic. `wrap` may put another channel before a
     /// party's own: that is how a party misbehaves.
-    package func run<T: Sendable>(wrap: @Sendable @escaping (Int, MemoryChannel) -> any Channel = { $1 },
-                                  _ program: @Sendable @escaping (Session) async throws(SessionError) -> T) async -> [Outcome<T>] {
+    package func run<T: Sendable>(
+        wrap: @Sendable @escaping (Int, MemoryChannel) -> any Channel = { $1 },
+        _ program: @Sendable @escaping (Session) async throws(SessionError) -> T
+    ) async -> [Outcome<T>] {
         let network = MemoryNetwork()
         return await withTaskGroup(of: Outcome<T>.self) { group in
             for i in 0..<4 {

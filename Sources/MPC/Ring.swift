@@ -26,33 +26,51 @@ extension Ring {
     package static func stride(_ count: Int) -> Int { count }
 
     static func add(_ a: inout Column, _ b: Column) { a.withUnsafeMutableBufferPointer { add($0.baseAddress!, b, $0.count) } }
-    static func subtract(_ a: inout Column, _ b: Column) { a.withUnsafeMutableBufferPointer { subtract($0.baseAddress!, b, $0.count) } }
-    static func multiply(_ a: inout Column, _ b: Column) { a.withUnsafeMutableBufferPointer { multiply($0.baseAddress!, b, $0.count) } }
+    static func subtract(_ a: inout Column, _ b: Column) {
+        a.withUnsafeMutableBufferPointer { subtract($0.baseAddress!, b, $0.count) }
+    }
+    static func multiply(_ a: inout Column, _ b: Column) {
+        a.withUnsafeMutableBufferPointer { multiply($0.baseAddress!, b, $0.count) }
+    }
     static func negate(_ a: inout Column) { a.withUnsafeMutableBufferPointer { negate($0.baseAddress!, $0.count) } }
 }
 
 /// ℤ/2⁶⁴.
 package enum Z64: Ring {
     package static var bits: Int { 64 }
-    package static func add(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { for i in 0..<words { to[i] &+= x[i] } }
-    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { for i in 0..<words { from[i] &-= x[i] } }
-    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { for i in 0..<words { to[i] &*= x[i] } }
+    package static func add(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        for i in 0..<words { to[i] &+= x[i] }
+    }
+    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        for i in 0..<words { from[i] &-= x[i] }
+    }
+    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        for i in 0..<words { to[i] &*= x[i] }
+    }
     package static func negate(_ x: UnsafeMutablePointer<UInt64>, _ words: Int) { for i in 0..<words { x[i] = 0 &- x[i] } }
     package static func encode(_ column: Column, planes: Int, count: Int) -> Bytes { column.withUnsafeBytes { Bytes($0) } }
-    package static func decode(_ bytes: UnsafeRawBufferPointer, planes: Int, count: Int) -> Column { wordsFrom(bytes, planes * count) }
+    package static func decode(_ bytes: UnsafeRawBufferPointer, planes: Int, count: Int) -> Column {
+        wordsFrom(bytes, planes * count)
+    }
 }
 
 /// ℤ/2³², inside truncation only: kept in 64-bit lanes whose upper half means nothing, four bytes an element on the wire.
 package enum Z32: Ring {
     package static var bits: Int { 32 }
     package static func add(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { Z64.add(to, x, words) }
-    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { Z64.subtract(from, x, words) }
-    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { Z64.multiply(to, x, words) }
+    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        Z64.subtract(from, x, words)
+    }
+    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        Z64.multiply(to, x, words)
+    }
     package static func negate(_ x: UnsafeMutablePointer<UInt64>, _ words: Int) { Z64.negate(x, words) }
     package static func encode(_ column: Column, planes: Int, count: Int) -> Bytes {
         Bytes(unsafeUninitializedCapacity: 4 * column.count) { buffer, used in
             let raw = UnsafeMutableRawPointer(buffer.baseAddress!)
-            for i in 0..<column.count { raw.storeBytes(of: UInt32(truncatingIfNeeded: column[i]), toByteOffset: 4 * i, as: UInt32.self) }
+            for i in 0..<column.count {
+                raw.storeBytes(of: UInt32(truncatingIfNeeded: column[i]), toByteOffset: 4 * i, as: UInt32.self)
+            }
             used = 4 * column.count
         }
     }
@@ -65,14 +83,22 @@ package enum Z32: Ring {
 package enum Z2: Ring {
     package static var bits: Int { 1 }
     package static func stride(_ count: Int) -> Int { (count + 63) / 64 }
-    package static func add(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { for i in 0..<words { to[i] ^= x[i] } }
-    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { add(from, x, words) }
-    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { for i in 0..<words { to[i] &= x[i] } }
+    package static func add(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        for i in 0..<words { to[i] ^= x[i] }
+    }
+    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        add(from, x, words)
+    }
+    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        for i in 0..<words { to[i] &= x[i] }
+    }
     package static func negate(_ x: UnsafeMutablePointer<UInt64>, _ words: Int) {}
     package static func encode(_ column: Column, planes: Int, count: Int) -> Bytes {
         let stride = stride(count), total = planes * count
         var packed = Column(repeating: 0, count: (total + 63) / 64)
-        if count % 64 == 0 { packed = column } else {
+        if count % 64 == 0 {
+            packed = column
+        } else {
             for plane in 0..<planes { copyBits(column, 64 * stride * plane, &packed, plane * count, count) }
         }
         return packed.withUnsafeBytes { Bytes($0[..<((total + 7) / 8)]) }
@@ -92,11 +118,19 @@ package enum Z2: Ring {
 package enum GF64: Ring {
     package static var bits: Int { 64 }
     package static func add(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { Z2.add(to, x, words) }
-    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { Z2.add(from, x, words) }
-    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) { entente_gf64_multiply(to, x, words) }
+    package static func subtract(_ from: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        Z2.add(from, x, words)
+    }
+    package static func multiply(_ to: UnsafeMutablePointer<UInt64>, _ x: UnsafePointer<UInt64>, _ words: Int) {
+        entente_gf64_multiply(to, x, words)
+    }
     package static func negate(_ x: UnsafeMutablePointer<UInt64>, _ words: Int) {}
-    package static func encode(_ column: Column, planes: Int, count: Int) -> Bytes { Z64.encode(column, planes: planes, count: count) }
-    package static func decode(_ bytes: UnsafeRawBufferPointer, planes: Int, count: Int) -> Column { wordsFrom(bytes, planes * count) }
+    package static func encode(_ column: Column, planes: Int, count: Int) -> Bytes {
+        Z64.encode(column, planes: planes, count: count)
+    }
+    package static func decode(_ bytes: UnsafeRawBufferPointer, planes: Int, count: Int) -> Column {
+        wordsFrom(bytes, planes * count)
+    }
 }
 
 /// The first `count` words of `bytes`, what is missing read as 0.
@@ -111,7 +145,8 @@ private func wordsFrom(_ bytes: UnsafeRawBufferPointer, _ count: Int) -> Column 
 }
 
 /// Copies `count` bits over bits that are 0: `to` is ORed into. Bit b is bit b mod 64 of word b / 64.
-package func copyBits(_ from: UnsafePointer<UInt64>, _ fromBit: Int, _ to: UnsafeMutablePointer<UInt64>, _ toBit: Int, _ count: Int) {
+package func copyBits(_ from: UnsafePointer<UInt64>, _ fromBit: Int, _ to: UnsafeMutablePointer<UInt64>, _ toBit: Int, _ count: Int)
+{
     var done = 0
     while done < count {
         let source = fromBit + done, target = toBit + done

@@ -19,8 +19,10 @@ extension Session {
         return take(pending)
     }
 
-    package func sides<From: Ring, To: Ring>(of x: Shared<From>, planes: Int, count: Int, in ring: To.Type,
-                                             _ image: @Sendable (Int, Column) -> Column) async throws(SessionError) -> (a: Shared<To>, b: Shared<To>) {
+    package func sides<From: Ring, To: Ring>(
+        of x: Shared<From>, planes: Int, count: Int, in ring: To.Type,
+        _ image: @Sendable (Int, Column) -> Column
+    ) async throws(SessionError) -> (a: Shared<To>, b: Shared<To>) {
         let a = postReshare(0, planes: planes, count: count, in: To.self) { image(0, self.combine(x, 0, 1)) }
         let b = postReshare(1, planes: planes, count: count, in: To.self) { image(1, self.combine(x, 2, 3)) }
         try await round()
@@ -28,7 +30,9 @@ extension Session {
     }
 
     package func open<R: Ring>(_ x: Shared<R>) async throws(SessionError) -> Column { try await open(x, at: [0, 1, 2, 3])! }
-    package func open<R: Ring>(_ x: Shared<R>, to reader: Int) async throws(SessionError) -> Column? { try await open(x, at: [reader]) }
+    package func open<R: Ring>(_ x: Shared<R>, to reader: Int) async throws(SessionError) -> Column? {
+        try await open(x, at: [reader])
+    }
 
     /// Reader r gets component r from r + 1; r + 2 vouches.
     private func open<R: Ring>(_ x: Shared<R>, at readers: [Int]) async throws(SessionError) -> Column? {

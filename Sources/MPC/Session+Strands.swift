@@ -17,14 +17,15 @@ extension Session {
         if let failure { throw failure }
     }
 
-    package func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T] {
+    package func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T]
+    {
         if branches.count < 2 {
             guard let only = branches.first else { return [] }
             return [try await only()]
         }
         let gates = branches.map { _ in Gate() }, joint = Joint(remaining: branches.count)
         strands.depth += 1
-        strands.ready.insert(contentsOf: gates, at: 0)              // the branches stand in their parent's place
+        strands.ready.insert(contentsOf: gates, at: 0)  // the branches stand in their parent's place
         let results = await withTaskGroup(of: (Int, Result<T, SessionError>).self) { group in
             for (k, branch) in branches.enumerated() {
                 group.addTask {
@@ -52,7 +53,9 @@ extension Session {
     /// Lets the next strand run; with none left in this round, carries the round first. The caller touches nothing afterwards.
     private func passBaton() async {
         if strands.ready.isEmpty {
-            if failure == nil { do throws(SessionError) { try await carryRound() } catch { /* kept in `failure`, thrown by every strand */ } }
+            if failure == nil {
+                do throws(SessionError) { try await carryRound() } catch { /* kept in `failure`, thrown by every strand */  }
+            }
             strands.ready = strands.waiting
             strands.waiting = []
         }

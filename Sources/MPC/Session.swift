@@ -66,7 +66,9 @@ package final class Session: Machine, @unchecked Sendable {
         if party == row.o { return }
         var payload = value()
         R.subtract(&payload, mask)
-        post(number, row, R.encode(payload, planes: pending.z.planes, count: pending.z.count), in: R.self, elements: pending.z.planes * pending.z.count)
+        post(
+            number, row, R.encode(payload, planes: pending.z.planes, count: pending.z.count), in: R.self,
+            elements: pending.z.planes * pending.z.count)
         pending.z.gain(row.o, payload)
     }
     func draw<R: Ring>(_ j: Int, use: Int, _ shape: Shared<R>) -> Column {
@@ -76,14 +78,17 @@ package final class Session: Machine, @unchecked Sendable {
     func post<R: Ring>(_ number: Int, _ row: Row, _ bytes: Bytes, in ring: R.Type, elements: Int) {
         isRoundOpen = true
         if party == row.s { traffic.payloadBits += elements * R.bits }
-        posted.append(Message(slot: MessageSlot(step: step, row: UInt32(number), parties: row), byteCount: bytes.count, bytes: bytes[...]))
+        posted.append(
+            Message(slot: MessageSlot(step: step, row: UInt32(number), parties: row), byteCount: bytes.count, bytes: bytes[...]))
     }
     /// What r waits for; it joins component o.
     func expect<R: Ring>(_ pending: inout Pending<R>, row number: Int, _ row: Row) {
         isRoundOpen = true
         pending.incoming.append((posted.count, row.o))
-        posted.append(Message(slot: MessageSlot(step: step, row: UInt32(number), parties: row),
-                              byteCount: R.byteCount(planes: pending.z.planes, count: pending.z.count), bytes: nil))
+        posted.append(
+            Message(
+                slot: MessageSlot(step: step, row: UInt32(number), parties: row),
+                byteCount: R.byteCount(planes: pending.z.planes, count: pending.z.count), bytes: nil))
     }
     /// The others of this round know that one of the open messages is theirs to wait for.
     func openRound() { isRoundOpen = true }
@@ -91,7 +96,9 @@ package final class Session: Machine, @unchecked Sendable {
     /// What arrived joins the sharing; the round is over.
     func take<R: Ring>(_ pending: Pending<R>) -> Shared<R> {
         var z = pending.z
-        for (index, component) in pending.incoming { z.gain(component, received(index, planes: z.planes, count: z.count, in: R.self)) }
+        for (index, component) in pending.incoming {
+            z.gain(component, received(index, planes: z.planes, count: z.count, in: R.self))
+        }
         return z
     }
     func received<R: Ring>(_ index: Int, planes: Int, count: Int, in ring: R.Type) -> Column {
@@ -181,7 +188,9 @@ package final class Session: Machine, @unchecked Sendable {
     }
 
     private func mac(_ slot: MessageSlot, _ payload: ArraySlice<UInt8>) -> MACTag {
-        payload.withUnsafeBytes { macs[slot.parties.s]!.tag(high: slot.step, low: slot.row, header: identity.bytes + slot.bytes, payload: $0) }
+        payload.withUnsafeBytes {
+            macs[slot.parties.s]!.tag(high: slot.step, low: slot.row, header: identity.bytes + slot.bytes, payload: $0)
+        }
     }
     private func digest(_ slot: MessageSlot, _ payload: ArraySlice<UInt8>) -> Hash32 {
         var hash = SHA256()
@@ -218,7 +227,9 @@ struct Pending<R: Ring> {
 extension MessageSlot {
     /// step u64 ‖ row u32 ‖ s ‖ v ‖ r ‖ o, big-endian.
     var bytes: Bytes { prefix + [UInt8(parties.s), UInt8(parties.v), UInt8(parties.r), UInt8(parties.o)] }
-    private var prefix: Bytes { withUnsafeBytes(of: step.bigEndian) { Bytes($0) } + withUnsafeBytes(of: row.bigEndian) { Bytes($0) } }
+    private var prefix: Bytes {
+        withUnsafeBytes(of: step.bigEndian) { Bytes($0) } + withUnsafeBytes(of: row.bigEndian) { Bytes($0) }
+    }
 
     /// step u64 ‖ row u32 ‖ length u32, big-endian.
     func appendHeader(to frame: inout Bytes, byteCount: Int) {

@@ -83,7 +83,9 @@ extension Shared {
     /// Element by element with a public matrix.
     package func times(_ constant: Column) -> Self {
         precondition(constant.count == words)
-        return map(planes: planes, count: count) { var c = $0; R.multiply(&c, constant); return c }
+        return map(planes: planes, count: count) {
+            var c = $0; R.multiply(&c, constant); return c
+        }
     }
 }
 
@@ -122,8 +124,11 @@ extension Shared {
             out.components[j].reserveCapacity(out.words)
             for part in parts {
                 precondition(part.count == first.count && part.party == first.party)
-                if part.components[j].isEmpty { out.components[j].append(contentsOf: repeatElement(0, count: part.words)) }
-                else { out.components[j].append(contentsOf: part.components[j]) }
+                if part.components[j].isEmpty {
+                    out.components[j].append(contentsOf: repeatElement(0, count: part.words))
+                } else {
+                    out.components[j].append(contentsOf: part.components[j])
+                }
             }
         }
         return out
@@ -177,7 +182,9 @@ extension Shared {
             var out = Column(repeating: 0, count: planes * width)
             for p in 0..<planes {
                 if R.bits == 1 {
-                    for (i, k) in order.enumerated() { out[p * width + i >> 6] |= (c[p * stride + k >> 6] >> UInt64(k & 63) & 1) << UInt64(i & 63) }
+                    for (i, k) in order.enumerated() {
+                        out[p * width + i >> 6] |= (c[p * stride + k >> 6] >> UInt64(k & 63) & 1) << UInt64(i & 63)
+                    }
                 } else {
                     for (i, k) in order.enumerated() { out[p * width + i] = c[p * stride + k] }
                 }
@@ -187,7 +194,8 @@ extension Shared {
     }
     /// The same matrix, but row `order[i]` is row i of `rows`; order is public, without repetition.
     package func replacingRows(_ order: [Int], with rows: Self) -> Self {
-        precondition(rows.count == order.count && rows.planes == planes && rows.party == party && order.allSatisfy { $0 >= 0 && $0 < count })
+        precondition(
+            rows.count == order.count && rows.planes == planes && rows.party == party && order.allSatisfy { $0 >= 0 && $0 < count })
         let stride = R.stride(count), width = R.stride(rows.count)
         var out = self
         out.support |= rows.support
@@ -215,7 +223,9 @@ extension Shared {
         for b in 1..<max(1, count / size) { out += self[rows: b * size..<(b + 1) * size] }
         return out
     }
-    private func copyRows(_ from: Column, _ fromCount: Int, _ fromRow: Int, _ to: inout Column, _ toCount: Int, _ toRow: Int, _ rows: Int) {
+    private func copyRows(
+        _ from: Column, _ fromCount: Int, _ fromRow: Int, _ to: inout Column, _ toCount: Int, _ toRow: Int, _ rows: Int
+    ) {
         let source = R.stride(fromCount), target = R.stride(toCount)
         for p in 0..<planes {
             if R.bits == 1 {
@@ -257,13 +267,17 @@ extension Shared where R == Z2 {
     /// A public matrix of ones (lanes past `count` stay 0).
     package static func ones(planes: Int, count: Int) -> Column {
         var c = Column(repeating: ~0, count: planes * Z2.stride(count))
-        if count % 64 != 0 { for p in 1...max(planes, 1) where planes > 0 { c[p * Z2.stride(count) - 1] = (1 << UInt64(count % 64)) - 1 } }
+        if count % 64 != 0 {
+            for p in 1...max(planes, 1) where planes > 0 { c[p * Z2.stride(count) - 1] = (1 << UInt64(count % 64)) - 1 }
+        }
         return c
     }
     /// The XOR over the rows of each plane: planes × 1.
     package func parityOfRows() -> Self {
         let stride = Z2.stride(count)
-        return map(planes: planes, count: 1) { c in (0..<planes).map { p in UInt64(c[p * stride..<(p + 1) * stride].reduce(0, ^).nonzeroBitCount & 1) } }
+        return map(planes: planes, count: 1) { c in
+            (0..<planes).map { p in UInt64(c[p * stride..<(p + 1) * stride].reduce(0, ^).nonzeroBitCount & 1) }
+        }
     }
     /// The low planes as one element of GF(2⁶⁴) a row; at most 64 planes.
     package var elements: Elements { map(planes: 1, count: count) { wordsOfPlanes($0, planes: planes, count: count) } }

@@ -6,19 +6,23 @@ import Testing
 
 /// A program that uses every operation; what it shows is fixed by its inputs, but for the coin.
 private func everything(_ s: Session, _ x: Words, _ y: Words, _ b: Bits) async throws(SessionError) -> [Column] {
-    let (first, second) = try await s.together({ () throws(SessionError) in
-        let product = try await s.multiply(x, y), less = try await s.lessThan(x, y, width: 16), equal = try await s.equal(x, y, width: 16)
-        let chosen = try await s.select(less, product, x), planes = try await s.toBits(chosen, width: 9)
-        return try await (s.open(planes), s.open(equal), s.open(s.fromBits(planes)), s.open(product, to: 2) ?? [])
-    }, { () throws(SessionError) in
-        let hot = try await s.oneHot(b[planes: 0..<2], live: b[plane: 2]), sums = try await s.sumsOfRows(hot, width: 1)
-        let inner = try await s.innerProducts(s.inject(hot), x), field = try await s.productOfRows(b.elements)
-        let smaller = try await s.lessThan(b[planes: 0..<3], b[planes: 3..<6]), same = try await s.equal(b[planes: 0..<3], b[planes: 3..<6])
-        let chosen = try await s.select(smaller, b[planes: 0..<3], b[planes: 3..<6])
-        let fits = try await s.conjunctionOfRows(smaller + same)
-        _ = try await s.coin(count: 1)
-        return try await [s.open(sums), s.open(inner), s.open(field), s.open(chosen), s.open(fits)]
-    })
+    let (first, second) = try await s.together(
+        { () throws(SessionError) in
+            let product = try await s.multiply(x, y), less = try await s.lessThan(x, y, width: 16),
+                equal = try await s.equal(x, y, width: 16)
+            let chosen = try await s.select(less, product, x), planes = try await s.toBits(chosen, width: 9)
+            return try await (s.open(planes), s.open(equal), s.open(s.fromBits(planes)), s.open(product, to: 2) ?? [])
+        },
+        { () throws(SessionError) in
+            let hot = try await s.oneHot(b[planes: 0..<2], live: b[plane: 2]), sums = try await s.sumsOfRows(hot, width: 1)
+            let inner = try await s.innerProducts(s.inject(hot), x), field = try await s.productOfRows(b.elements)
+            let smaller = try await s.lessThan(b[planes: 0..<3], b[planes: 3..<6]),
+                same = try await s.equal(b[planes: 0..<3], b[planes: 3..<6])
+            let chosen = try await s.select(smaller, b[planes: 0..<3], b[planes: 3..<6])
+            let fits = try await s.conjunctionOfRows(smaller + same)
+            _ = try await s.coin(count: 1)
+            return try await [s.open(sums), s.open(inner), s.open(field), s.open(chosen), s.open(fits)]
+        })
     let rounded = try await s.multiplyTruncated(x, y, bits: 4)
     return try await [first.0, first.1, first.2] + second + [s.open(rounded)]
 }
@@ -81,22 +85,27 @@ private func accused(_ outcomes: [Outcome<[Column]>], liar: Int) -> [(Int, Int)]
     for (liar, peer) in (0..<4).flatMap({ a in (0..<4).filter { $0 != a }.map { (a, $0) } }) {
         let frames = log.filter { $0.from == liar && $0.to == peer }
         for round in 0..<rounds {
-            for (name, edit) in frameEdits { for isOutgoing in [true, false] {
-                attacks.append(Attack(liar: liar, round: round, peer: peer, isOutgoing: isOutgoing, name: name, edit: edit))
-            } }
+            for (name, edit) in frameEdits {
+                for isOutgoing in [true, false] {
+                    attacks.append(Attack(liar: liar, round: round, peer: peer, isOutgoing: isOutgoing, name: name, edit: edit))
+                }
+            }
         }
         // Each single message, payload or MAC: one bit.
         let most = frames.map { entries($0).count }.max() ?? 0
-        for round in 0..<rounds { for k in 0..<most {
-            attacks.append(Attack(liar: liar, round: round, peer: peer, isOutgoing: true, name: "flip in message \(k)") { frame, _ in
-                let parts = entries((liar, peer, frame))
-                guard k < parts.count else { return frame }
-                let start = parts[..<k].reduce(0) { $0 + 16 + $1.1.count } + 16
-                var frame = frame
-                frame[start] ^= 1
-                return frame
-            })
-        } }
+        for round in 0..<rounds {
+            for k in 0..<most {
+                attacks.append(
+                    Attack(liar: liar, round: round, peer: peer, isOutgoing: true, name: "flip in message \(k)") { frame, _ in
+                        let parts = entries((liar, peer, frame))
+                        guard k < parts.count else { return frame }
+                        let start = parts[..<k].reduce(0) { $0 + 16 + $1.1.count } + 16
+                        var frame = frame
+                        frame[start] ^= 1
+                        return frame
+                    })
+            }
+        }
     }
     var caught = 0, harmless = 0
     for attack in attacks {
@@ -106,12 +115,15 @@ private func accused(_ outcomes: [Outcome<[Column]>], liar: Int) -> [(Int, Int)]
         for outcome in honest {
             switch outcome.result {
             case .success(let shown): #expect(shown == truth, "\(attack)")
-            case .failure(.unexpectedFrame(let from)), .failure(.channel(.frameTooLong(let from, _))): #expect(from == attack.liar, "\(attack)")
+            case .failure(.unexpectedFrame(let from)), .failure(.channel(.frameTooLong(let from, _))):
+                #expect(from == attack.liar, "\(attack)")
             case .failure(.objection), .failure(.channel(.peerStopped)): break
             case .failure(let other): Issue.record("\(other) from \(attack)")
             }
         }
-        for pair in accused(outcomes, liar: attack.liar) { #expect(pair.0 == attack.liar || pair.1 == attack.liar, "\(pair) accused by \(attack)") }
+        for pair in accused(outcomes, liar: attack.liar) {
+            #expect(pair.0 == attack.liar || pair.1 == attack.liar, "\(pair) accused by \(attack)")
+        }
     }
     print("attacks: \(attacks.count) deviations, \(caught) caught, \(harmless) without effect")
     #expect(caught > 2000)
@@ -122,12 +134,15 @@ private let frameEdits: [(String, @Sendable (Bytes, [Bytes]) -> Bytes)] = [
     ("truncate", { frame, _ in Bytes(frame.dropLast()) }),
     ("lengthen", { frame, _ in frame + [0] }),
     ("replay", { frame, earlier in earlier.last { !$0.isEmpty && $0.count <= frame.count } ?? frame }),
-    ("reorder", { frame, _ in
-        let parts = entries((0, 1, frame))
-        guard let first = parts.first, parts.count > 1 else { return frame }
-        let head = 16 + first.1.count
-        return Bytes(frame[head...] + frame[..<head])
-    }),
+    (
+        "reorder",
+        { frame, _ in
+            let parts = entries((0, 1, frame))
+            guard let first = parts.first, parts.count > 1 else { return frame }
+            let head = 16 + first.1.count
+            return Bytes(frame[head...] + frame[..<head])
+        }
+    ),
     ("zero", { frame, _ in Bytes(repeating: 0, count: frame.count) }),
 ]
 
@@ -145,7 +160,10 @@ private let frameEdits: [(String, @Sendable (Bytes, [Bytes]) -> Bytes)] = [
     var patterns: Set<UInt64> = []
     for word in secret + shown { patterns.formUnion([word, word.byteSwapped]) }
     func leaks(_ frame: Bytes) -> Bool {
-        frame.withUnsafeBytes { raw in raw.count >= 8 && (0...raw.count - 8).contains { patterns.contains(raw.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) } }
+        frame.withUnsafeBytes { raw in
+            raw.count >= 8
+                && (0...raw.count - 8).contains { patterns.contains(raw.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
+        }
     }
     let frames = sent.frames.withLock { $0.map(\.frame) }
     #expect(frames.count > 50 && !frames.contains(where: leaks))
@@ -156,7 +174,8 @@ private let frameEdits: [(String, @Sendable (Bytes, [Bytes]) -> Bytes)] = [
 @Test(arguments: [0, 1])
 func payloadsLookRandomWhateverTheInputs(scale: UInt64) async throws {
     let n = 128, sent = Recorder.Sent()
-    let x = world.share(words(n).map { $0 & 0x3fff &* scale }, count: n, in: Z64.self, label: 20), b = world.share(bits(planes: 6, count: n).map { $0 &* scale }, planes: 6, count: n, in: Z2.self, label: 21)
+    let x = world.share(words(n).map { $0 & 0x3fff &* scale }, count: n, in: Z64.self, label: 20),
+        b = world.share(bits(planes: 6, count: n).map { $0 &* scale }, planes: 6, count: n, in: Z2.self, label: 21)
     let outcomes = await world.run(wrap: { Recorder(base: $1, sent: sent, party: $0) }) { s throws(SessionError) in
         try await everything(s, x[s.party], x[s.party], b[s.party])
     }

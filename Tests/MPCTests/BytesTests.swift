@@ -13,11 +13,16 @@ import Testing
     func hash(_ name: String) throws -> Hash32 { try #require(Hash32(hex(vector[name]))) }
 
     let session = try hash("session"), k = try list("keys")
-    let world = World(keys: (0..<4).map { i in SessionKeys(party: i, session: session, keys: (0..<4).map { $0 == i ? [] : k[$0] }) }, seed: session)
-    func components(_ name: String) throws -> [Column] { try list(name).map { $0.withUnsafeBytes { Z64.decode($0, planes: 1, count: 3) } } }
+    let world = World(
+        keys: (0..<4).map { i in SessionKeys(party: i, session: session, keys: (0..<4).map { $0 == i ? [] : k[$0] }) },
+        seed: session)
+    func components(_ name: String) throws -> [Column] {
+        try list(name).map { $0.withUnsafeBytes { Z64.decode($0, planes: 1, count: 3) } }
+    }
     let x = try components("x"), y = try components("y"), sent = Recorder.Sent()
     let outcomes = await world.run(wrap: { Recorder(base: $1, sent: sent, party: $0) }) { s throws(SessionError) in
-        try await s.multiply(Words(party: s.party, planes: 1, count: 3, components: x), Words(party: s.party, planes: 1, count: 3, components: y))
+        try await s.multiply(
+            Words(party: s.party, planes: 1, count: 3, components: x), Words(party: s.party, planes: 1, count: 3, components: y))
     }
     let frames = Dictionary(uniqueKeysWithValues: sent.frames.withLock { $0 }.map { ("\($0.from)\($0.to)", $0.frame) })
     for a in 0..<4 { for b in 0..<4 where a != b { #expect(try frames["\(a)\(b)"] ?? [] == hex(vector["frames"]?["\(a)\(b)"])) } }
@@ -38,7 +43,8 @@ import Testing
         for j in 0..<4 { #expect(boxes[j] == (j == outcome.session.party ? nil : expected[j])) }
     }
     let table = (0..<600).map { UInt64($0 * $0) &* 0x123456789abcdef }
-    let dealt = try Input.deal([table], layout: InputLayout(columns: [.words(planes: 1)], rows: 600), schema: hash("schema"), seat: nil,
-                               seeds: list("seeds"), salts: list("salts").map { Hash32($0)! })
+    let dealt = try Input.deal(
+        [table], layout: InputLayout(columns: [.words(planes: 1)], rows: 600), schema: hash("schema"), seat: nil,
+        seeds: list("seeds"), salts: list("salts").map { Hash32($0)! })
     #expect(dealt.commitment == (try hash("commitment")))
 }

@@ -29,20 +29,27 @@ func entries(_ sent: (from: Int, to: Int, frame: Bytes)) -> [(Entry, Bytes)] {
     let number = { (range: Range<Int>) in sent.frame[range].reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
     while at < sent.frame.count {
         let count = Int(number(at + 12..<at + 16))
-        out.append((Entry(step: number(at..<at + 8), row: UInt32(number(at + 8..<at + 12)), from: sent.from, to: sent.to), Bytes(sent.frame[at + 16..<at + 16 + count])))
+        out.append(
+            (
+                Entry(step: number(at..<at + 8), row: UInt32(number(at + 8..<at + 12)), from: sent.from, to: sent.to),
+                Bytes(sent.frame[at + 16..<at + 16 + count])
+            ))
         at += 16 + count
     }
     return out
 }
 
 @Test func payloadsEqualTheModelsTranscript() async throws {
-    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../Vectors/mpc/r4-transcript.txt")
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "../Vectors/mpc/r4-transcript.txt")
     let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { $0.split(separator: " ") }
     let session = sha256(Bytes("entente/mpc/session/v1golden".utf8)), network = MemoryNetwork()
     let keys = try await withThrowingTaskGroup(of: SessionKeys.self) { group in
         for a in 0..<4 {
             let contributions = (0..<4).map { sha256(Bytes("test contributiongolden".utf8) + [4, UInt8(a), UInt8($0)]) }
-            group.addTask { try await SessionKeys.agree(party: a, session: session, contributions: contributions, over: network.channel(of: a)) }
+            group.addTask {
+                try await SessionKeys.agree(party: a, session: session, contributions: contributions, over: network.channel(of: a))
+            }
         }
         var keys: [SessionKeys] = []
         for try await key in group { keys.append(key) }
@@ -61,8 +68,10 @@ func entries(_ sent: (from: Int, to: Int, frame: Bytes)) -> [(Entry, Bytes)] {
         return components
     }
     let x = dealt((0..<4).map { UInt64($0) << 20 }), y = dealt(Column(repeating: 3 << 19, count: 4)), sent = Recorder.Sent()
-    let outcomes = await World(keys: keys, seed: session).run(wrap: { Recorder(base: $1, sent: sent, party: $0) }) { s throws(SessionError) in
-        let a = Words(party: s.party, planes: 1, count: 4, components: x), b = Words(party: s.party, planes: 1, count: 4, components: y)
+    let outcomes = await World(keys: keys, seed: session).run(wrap: { Recorder(base: $1, sent: sent, party: $0) }) {
+        s throws(SessionError) in
+        let a = Words(party: s.party, planes: 1, count: 4, components: x),
+            b = Words(party: s.party, planes: 1, count: 4, components: y)
         _ = try await s.multiply(a, b)
         _ = try await s.multiplyTruncated(a, b, bits: 20)
         _ = try await s.lessThan(a, b, width: 8)

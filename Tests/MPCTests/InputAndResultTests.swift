@@ -11,8 +11,11 @@ private let schema = sha256([1, 2, 3])
 @Test(arguments: [nil, 0, 1, 2, 3])
 func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
     let (commitment, packages) = Input.deal(table, layout: layout, schema: schema, seat: seat, seeds: seeds, salts: salts)
-    #expect(packages.filter { if case .payload = $0.body { true } else { false } }.map(\.component) == [seat.map { ($0 + 1) % 4 } ?? 0])
-    let components = try packages.map { try InputPackage($0.encoded, layout: layout).open(commitment: commitment, schema: schema, layout: layout) }
+    #expect(
+        packages.filter { if case .payload = $0.body { true } else { false } }.map(\.component) == [seat.map { ($0 + 1) % 4 } ?? 0])
+    let components = try packages.map {
+        try InputPackage($0.encoded, layout: layout).open(commitment: commitment, schema: schema, layout: layout)
+    }
     let world = World(seed: 1)
     #expect(world.reveal((0..<4).map { layout.bits(0, of: components, party: $0) }) == table[0])
     #expect(world.reveal((0..<4).map { layout.words(1, of: components, party: $0) }) == table[1])
@@ -26,7 +29,9 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
         for at in [1, 33, 160, 162, bytes.count - 1] {
             var touched = bytes
             touched[at] ^= 1
-            #expect(throws: InputError.self) { try InputPackage(touched, layout: layout).open(commitment: commitment, schema: schema, layout: layout) }
+            #expect(throws: InputError.self) {
+                try InputPackage(touched, layout: layout).open(commitment: commitment, schema: schema, layout: layout)
+            }
         }
         #expect(throws: InputError.malformed) { try InputPackage(Bytes(bytes.dropLast()), layout: layout) }
         #expect(throws: InputError.malformed) { try InputPackage(bytes + [0], layout: layout) }
@@ -36,7 +41,8 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
 }
 
 @Test func theReaderOpensExactlyTheResultAndNobodyCanSpoilIt() async throws {
-    let world = World(seed: 3), x = words(20), sx = world.share(x, planes: 2, count: 10, in: Z64.self), reader = HPKE.deriveKeyPair([7])
+    let world = World(seed: 3), x = words(20), sx = world.share(x, planes: 2, count: 10, in: Z64.self),
+        reader = HPKE.deriveKeyPair([7])
     let outcomes = await world.run { s throws(SessionError) in try await s.multiply(sx[s.party], sx[s.party]) }
     let session = outcomes[0].session.identity
     let boxes = try outcomes.map { try $0.session.seal($0.result.get(), width: 20, reader: 1, publicKey: reader.public) }
@@ -46,10 +52,15 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
     let copies = (0..<4).map { j in boxes.compactMap { $0[j] } }
     for rotten in 0..<4 {
         let given = copies.map { $0.enumerated().map { $0 == rotten ? [1, 2, 3] : $1 } }
-        #expect(try Boxes.open(session: session, reader: 1, secret: reader.secret, attested: attested, copies: given, count: 20, width: 20) == expected)
+        #expect(
+            try Boxes.open(
+                session: session, reader: 1, secret: reader.secret, attested: attested, copies: given, count: 20, width: 20)
+                == expected)
     }
     #expect(throws: BoxError.missing(component: 2)) {
-        try Boxes.open(session: session, reader: 1, secret: reader.secret, attested: attested, copies: [copies[0], copies[1], [], copies[3]], count: 20)
+        try Boxes.open(
+            session: session, reader: 1, secret: reader.secret, attested: attested, copies: [copies[0], copies[1], [], copies[3]],
+            count: 20)
     }
     #expect(throws: BoxError.unreadable(component: 0, .forged)) {
         try Boxes.open(session: session, reader: 0, secret: reader.secret, attested: attested, copies: copies, count: 20)
@@ -80,33 +91,48 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
             group.addTask {
                 defer { network.close(a) }
                 do throws(SessionError) {
-                    if a == 1 { _ = try await SessionKeys.agree(party: a, session: session, contributions: contributions, over: TwoFaced(base: plain)) }
-                    else { _ = try await SessionKeys.agree(party: a, session: session, contributions: contributions, over: plain) }
+                    if a == 1 {
+                        _ = try await SessionKeys.agree(
+                            party: a, session: session, contributions: contributions, over: TwoFaced(base: plain))
+                    } else {
+                        _ = try await SessionKeys.agree(party: a, session: session, contributions: contributions, over: plain)
+                    }
                     return (a, nil)
                 } catch { return (a, error) }
             }
         }
         return await group.reduce(into: [Int: SessionError]()) { $0[$1.0] = $1.1 }
     }
-    guard case .keysDiffer(let j, let mine)? = errors[2], case .keysDiffer(j, let theirs)? = errors[1] else { Issue.record("no objection: \(errors)"); return }
-    let got = mine.first { $0.from == 1 && $0.to == 2 && $0.side == 1 }!, sent = theirs.first { $0.from == 1 && $0.to == 2 && $0.side == 0 }!
+    guard case .keysDiffer(let j, let mine)? = errors[2], case .keysDiffer(j, let theirs)? = errors[1] else {
+        Issue.record("no objection: \(errors)"); return
+    }
+    let got = mine.first { $0.from == 1 && $0.to == 2 && $0.side == 1 }!,
+        sent = theirs.first { $0.from == 1 && $0.to == 2 && $0.side == 0 }!
     #expect(got.digest != sent.digest && got.index == sent.index + 1)
 }
 
 @Test func theVerdictHoldsTheDeviatorWhateverItClaims() {
     let a = sha256([1]), b = sha256([2]), row = Row(0, 1, 2, 3)
-    func pair(_ s: Hash32?, _ v: Hash32?, _ r: Hash32?) -> [Int] { let p = judge(row, sender: s, witness: v, receiver: r); return [p.0, p.1] }
+    func pair(_ s: Hash32?, _ v: Hash32?, _ r: Hash32?) -> [Int] {
+        let p = judge(row, sender: s, witness: v, receiver: r); return [p.0, p.1]
+    }
     for claim in [a, b, nil] {
         #expect(pair(claim, a, b).contains(0))
         #expect(pair(a, claim, a).contains(1))
         for s in [a, nil] { for v in [a, nil] { #expect(pair(s, v, claim).contains(2)) } }
     }
     var seen: Set<Int> = []
-    for s in 0..<4 { for v in 0..<4 { for r in 0..<4 where Set([s, v, r]).count == 3 {
-        let row = Row(s, v, r, 6 - s - v - r)
-        #expect(Row(triple: row.triple) == row)
-        seen.insert(row.triple)
-    } } }
+    for s in 0..<4 {
+        for v in 0..<4 {
+            for r in 0..<4 where Set([s, v, r]).count == 3 {
+                let row = Row(s, v, r, 6 - s - v - r)
+                #expect(Row(triple: row.triple) == row)
+                seen.insert(row.triple)
+            }
+        }
+    }
     #expect(seen == Set(0..<24) && Row(triple: 24) == nil)
-    #expect(MessageSlot(step: 1 << 20, row: 3, parties: row).index(role: 2) == U256((1 << 20) << 48 | 3 << 16 | UInt64(row.triple) << 8 | 2, 16, 0, 0))
+    #expect(
+        MessageSlot(step: 1 << 20, row: 3, parties: row).index(role: 2)
+            == U256((1 << 20) << 48 | 3 << 16 | UInt64(row.triple) << 8 | 2, 16, 0, 0))
 }

@@ -17,7 +17,9 @@ func words(_ count: Int, seed: UInt64 = 1) -> Column {
 func bits(planes: Int, count: Int, seed: UInt64 = 1) -> Column {
     zip(words(planes * Z2.stride(count), seed: seed), Bits.ones(planes: planes, count: count)).map(&)
 }
-func bit(_ column: Column, plane: Int = 0, row: Int, of count: Int) -> UInt64 { column[plane * Z2.stride(count) + row / 64] >> UInt64(row % 64) & 1 }
+func bit(_ column: Column, plane: Int = 0, row: Int, of count: Int) -> UInt64 {
+    column[plane * Z2.stride(count) + row / 64] >> UInt64(row % 64) & 1
+}
 
 /// Runs a program over two shared inputs in the clear and under R4; all must give one value, and traffic must be as declared.
 func onBothBackends<A: Ring, B: Ring, C: Ring>(
@@ -25,8 +27,11 @@ func onBothBackends<A: Ring, B: Ring, C: Ring>(
     _ program: @Sendable @escaping (any Machine, Shared<A>, Shared<B>) async throws(SessionError) -> Shared<C>
 ) async throws -> Column {
     let clear = ClearMachine(), world = World(seed: 7)
-    let plain = clear.reveal(try await program(clear, clear.share(x.0, planes: x.1, count: x.2, in: a), clear.share(y.0, planes: y.1, count: y.2, in: b)))
-    let sx = world.share(x.0, planes: x.1, count: x.2, in: a, label: 1), sy = world.share(y.0, planes: y.1, count: y.2, in: b, label: 2)
+    let plain = clear.reveal(
+        try await program(clear, clear.share(x.0, planes: x.1, count: x.2, in: a), clear.share(y.0, planes: y.1, count: y.2, in: b))
+    )
+    let sx = world.share(x.0, planes: x.1, count: x.2, in: a, label: 1),
+        sy = world.share(y.0, planes: y.1, count: y.2, in: b, label: 2)
     let outcomes = await world.run { s throws(SessionError) in try await program(s, sx[s.party], sy[s.party]) }
     #expect(try agreed(outcomes, in: world) == plain)
     let traffic = outcomes.map(\.session.traffic)
@@ -38,14 +43,19 @@ let n = 100
 
 @Test func productsAreExactInEveryRing() async throws {
     let x = words(n), y = words(n, seed: 2)
-    #expect(try await onBothBackends((x, 1, n), Z64.self, (y, 1, n), Z64.self, cost: .product(outputs: n, width: 64)) { m, x, y throws(SessionError) in
-        try await m.multiply(x, y)
-    } == zip(x, y).map(&*))
+    #expect(
+        try await onBothBackends((x, 1, n), Z64.self, (y, 1, n), Z64.self, cost: .product(outputs: n, width: 64)) {
+            m, x, y throws(SessionError) in
+            try await m.multiply(x, y)
+        } == zip(x, y).map(&*))
     let p = bits(planes: 3, count: n), q = bits(planes: 3, count: n, seed: 2)
-    #expect(try await onBothBackends((p, 3, n), Z2.self, (q, 3, n), Z2.self, cost: .product(outputs: 3 * n, width: 1)) { m, x, y throws(SessionError) in
-        try await m.multiply(x, y)
-    } == zip(p, q).map(&))
-    let f = try await onBothBackends((x, 1, n), GF64.self, (y, 1, n), GF64.self, cost: .product(outputs: n, width: 64)) { m, x, y throws(SessionError) in
+    #expect(
+        try await onBothBackends((p, 3, n), Z2.self, (q, 3, n), Z2.self, cost: .product(outputs: 3 * n, width: 1)) {
+            m, x, y throws(SessionError) in
+            try await m.multiply(x, y)
+        } == zip(p, q).map(&))
+    let f = try await onBothBackends((x, 1, n), GF64.self, (y, 1, n), GF64.self, cost: .product(outputs: n, width: 64)) {
+        m, x, y throws(SessionError) in
         try await m.multiply(x, y)
     }
     for i in 0..<n { #expect(f[i] == slowFieldProduct(x[i], y[i])) }
@@ -61,15 +71,18 @@ func slowFieldProduct(_ a: UInt64, _ b: UInt64) -> UInt64 {
 
 @Test func innerProductsCostByOutputNotByLength() async throws {
     let x = words(3 * n), y = words(2 * n, seed: 2)
-    let z = try await onBothBackends((x, 3, n), Z64.self, (y, 2, n), Z64.self, cost: .product(outputs: 6, width: 64)) { m, x, y throws(SessionError) in
+    let z = try await onBothBackends((x, 3, n), Z64.self, (y, 2, n), Z64.self, cost: .product(outputs: 6, width: 64)) {
+        m, x, y throws(SessionError) in
         try await m.innerProducts(x, y)
     }
     for p in 0..<3 { for q in 0..<2 { #expect(z[2 * p + q] == (0..<n).reduce(0) { $0 &+ x[p * n + $1] &* y[q * n + $1] }) } }
-    let d = try await onBothBackends((x, 3, n), Z64.self, (x, 3, n), Z64.self, cost: .product(outputs: 3, width: 64)) { m, x, y throws(SessionError) in
+    let d = try await onBothBackends((x, 3, n), Z64.self, (x, 3, n), Z64.self, cost: .product(outputs: 3, width: 64)) {
+        m, x, y throws(SessionError) in
         try await m.dot(x, y)
     }
     for p in 0..<3 { #expect(d[p] == (0..<n).reduce(0) { $0 &+ x[p * n + $1] &* x[p * n + $1] }) }
-    let e = try await onBothBackends((x, 1, 3 * n), GF64.self, (y, 1, 2 * n), GF64.self, cost: .productOfRows(3 * n)) { m, x, _ throws(SessionError) in
+    let e = try await onBothBackends((x, 1, 3 * n), GF64.self, (y, 1, 2 * n), GF64.self, cost: .productOfRows(3 * n)) {
+        m, x, _ throws(SessionError) in
         try await m.productOfRows(x)
     }
     #expect(e == [x.reduce(1, slowFieldProduct)])
@@ -78,11 +91,14 @@ func slowFieldProduct(_ a: UInt64, _ b: UInt64) -> UInt64 {
 @Test(arguments: [2, 5, 6, 16, 32, 63, 64])
 func comparisonOfWordsIsSigned(width: Int) async throws {
     let half = UInt64(1) << UInt64(width - 2)
-    let x = words(n).map { $0 & (half - 1) }, y = words(n, seed: 3).map { $0 & (half - 1) }.enumerated().map { $0 % 5 == 0 ? x[$0] : $1 }
-    let less = try await onBothBackends((x, 1, n), Z64.self, (y, 1, n), Z64.self, cost: .lessThan(width: width, rows: n)) { m, x, y throws(SessionError) in
+    let x = words(n).map { $0 & (half - 1) },
+        y = words(n, seed: 3).map { $0 & (half - 1) }.enumerated().map { $0 % 5 == 0 ? x[$0] : $1 }
+    let less = try await onBothBackends((x, 1, n), Z64.self, (y, 1, n), Z64.self, cost: .lessThan(width: width, rows: n)) {
+        m, x, y throws(SessionError) in
         try await m.lessThan(x, y, width: width)
     }
-    let equal = try await onBothBackends((x, 1, n), Z64.self, (y, 1, n), Z64.self, cost: .equal(width: width, rows: n)) { m, x, y throws(SessionError) in
+    let equal = try await onBothBackends((x, 1, n), Z64.self, (y, 1, n), Z64.self, cost: .equal(width: width, rows: n)) {
+        m, x, y throws(SessionError) in
         try await m.equal(x, y, width: width)
     }
     for i in 0..<n {
@@ -96,10 +112,12 @@ func comparisonOfPlanesIsUnsigned(width: Int) async throws {
     let mask = width == 64 ? ~0 : UInt64(1) << UInt64(width) - 1
     let x = words(n).map { $0 & mask }, y = words(n, seed: 3).map { $0 & mask }.enumerated().map { $0 % 5 == 0 ? x[$0] : $1 }
     let p = planesOfWords(x, planes: width, count: n), q = planesOfWords(y, planes: width, count: n)
-    let less = try await onBothBackends((p, width, n), Z2.self, (q, width, n), Z2.self, cost: .lessThan(planes: width, rows: n)) { m, x, y throws(SessionError) in
+    let less = try await onBothBackends((p, width, n), Z2.self, (q, width, n), Z2.self, cost: .lessThan(planes: width, rows: n)) {
+        m, x, y throws(SessionError) in
         try await m.lessThan(x, y)
     }
-    let equal = try await onBothBackends((p, width, n), Z2.self, (q, width, n), Z2.self, cost: .equal(planes: width, rows: n)) { m, x, y throws(SessionError) in
+    let equal = try await onBothBackends((p, width, n), Z2.self, (q, width, n), Z2.self, cost: .equal(planes: width, rows: n)) {
+        m, x, y throws(SessionError) in
         try await m.equal(x, y)
     }
     for i in 0..<n {
@@ -111,38 +129,52 @@ func comparisonOfPlanesIsUnsigned(width: Int) async throws {
 @Test(arguments: [1, 2, 3, 16, 17, 24, 64])
 func wordsAndPlanesConvertBothWays(width: Int) async throws {
     let mask = width == 64 ? ~0 : UInt64(1) << UInt64(width) - 1, x = words(n), planes = planesOfWords(x, planes: width, count: n)
-    #expect(try await onBothBackends((x, 1, n), Z64.self, (x, 1, n), Z64.self, cost: .toBits(width: width, rows: n)) { m, x, _ throws(SessionError) in
-        try await m.toBits(x, width: width)
-    } == planes)
+    #expect(
+        try await onBothBackends((x, 1, n), Z64.self, (x, 1, n), Z64.self, cost: .toBits(width: width, rows: n)) {
+            m, x, _ throws(SessionError) in
+            try await m.toBits(x, width: width)
+        } == planes)
     #expect(wordsOfPlanes(planes, planes: width, count: n) == x.map { $0 & mask })
-    #expect(try await onBothBackends((planes, width, n), Z2.self, (x, 1, n), Z64.self, cost: .fromBits(planes: width, rows: n)) { m, b, _ throws(SessionError) in
-        try await m.fromBits(b)
-    } == x.map { $0 & mask })
+    #expect(
+        try await onBothBackends((planes, width, n), Z2.self, (x, 1, n), Z64.self, cost: .fromBits(planes: width, rows: n)) {
+            m, b, _ throws(SessionError) in
+            try await m.fromBits(b)
+        } == x.map { $0 & mask })
     let twice = planes + planes
-    #expect(try await onBothBackends((twice, 2 * width, n), Z2.self, (x, 1, n), Z64.self, cost: .sumsOfRows(planes: 2 * width, rows: n, sums: 2)) {
-        m, b, _ throws(SessionError) in try await m.sumsOfRows(b, width: width)
-    } == Column(repeating: x.map { $0 & mask }.reduce(0, &+), count: 2))
-    #expect(try await onBothBackends((planes, width, n), Z2.self, (x, 1, n), Z64.self, cost: .inject(planes: width, rows: n)) { m, b, _ throws(SessionError) in
-        try await m.inject(b)
-    } == (0..<width * n).map { bit(planes, plane: $0 / n, row: $0 % n, of: n) })
+    #expect(
+        try await onBothBackends(
+            (twice, 2 * width, n), Z2.self, (x, 1, n), Z64.self, cost: .sumsOfRows(planes: 2 * width, rows: n, sums: 2)
+        ) {
+            m, b, _ throws(SessionError) in try await m.sumsOfRows(b, width: width)
+        } == Column(repeating: x.map { $0 & mask }.reduce(0, &+), count: 2))
+    #expect(
+        try await onBothBackends((planes, width, n), Z2.self, (x, 1, n), Z64.self, cost: .inject(planes: width, rows: n)) {
+            m, b, _ throws(SessionError) in
+            try await m.inject(b)
+        } == (0..<width * n).map { bit(planes, plane: $0 / n, row: $0 % n, of: n) })
 }
 
 @Test func selectionTakesTheFirstWhereTheBitIsOne() async throws {
     let c = bits(planes: 1, count: n, seed: 9), x = words(n)
-    let z = try await onBothBackends((c, 1, n), Z2.self, (x, 1, n), Z64.self, cost: .selectWords(rows: n)) { m, c, x throws(SessionError) in
+    let z = try await onBothBackends((c, 1, n), Z2.self, (x, 1, n), Z64.self, cost: .selectWords(rows: n)) {
+        m, c, x throws(SessionError) in
         try await m.select(c, x, x.times(3).adding(5))
     }
     for i in 0..<n { #expect(z[i] == (bit(c, row: i, of: n) == 1 ? x[i] : x[i] &* 3 &+ 5)) }
     let p = bits(planes: 4, count: n)
-    let s = try await onBothBackends((c, 1, n), Z2.self, (p, 4, n), Z2.self, cost: .masked(planes: 4, rows: n)) { m, c, p throws(SessionError) in
+    let s = try await onBothBackends((c, 1, n), Z2.self, (p, 4, n), Z2.self, cost: .masked(planes: 4, rows: n)) {
+        m, c, p throws(SessionError) in
         try await m.select(c, p, p.inverted)
     }
-    for i in 0..<n { for k in 0..<4 { #expect(bit(s, plane: k, row: i, of: n) == bit(p, plane: k, row: i, of: n) ^ 1 ^ bit(c, row: i, of: n)) } }
+    for i in 0..<n {
+        for k in 0..<4 { #expect(bit(s, plane: k, row: i, of: n) == bit(p, plane: k, row: i, of: n) ^ 1 ^ bit(c, row: i, of: n)) }
+    }
 }
 
 @Test func oneHotExpandsTheCodeOfLiveRows() async throws {
     let code = bits(planes: 3, count: n), live = bits(planes: 1, count: n, seed: 4)
-    let leaves = try await onBothBackends((code, 3, n), Z2.self, (live, 1, n), Z2.self, cost: .oneHot(codePlanes: 3, rows: n)) { m, c, l throws(SessionError) in
+    let leaves = try await onBothBackends((code, 3, n), Z2.self, (live, 1, n), Z2.self, cost: .oneHot(codePlanes: 3, rows: n)) {
+        m, c, l throws(SessionError) in
         try await m.oneHot(c, live: l)
     }
     for i in 0..<n {
@@ -152,7 +184,8 @@ func wordsAndPlanesConvertBothWays(width: Int) async throws {
 }
 
 @Test func truncatedProductsRoundByLessThanOne() async throws {
-    let world = World(seed: 7), x = words(n).map { UInt64(bitPattern: Int64(bitPattern: $0) >> 34) }, y = words(n, seed: 2).map { UInt64(bitPattern: Int64(bitPattern: $0) >> 34) }
+    let world = World(seed: 7), x = words(n).map { UInt64(bitPattern: Int64(bitPattern: $0) >> 34) },
+        y = words(n, seed: 2).map { UInt64(bitPattern: Int64(bitPattern: $0) >> 34) }
     let sx = world.share(x, count: n, in: Z64.self, label: 1), sy = world.share(y, count: n, in: Z64.self, label: 2)
     let outcomes = await world.run { s throws(SessionError) in try await s.multiplyTruncated(sx[s.party], sy[s.party], bits: 20) }
     let z = try agreed(outcomes, in: world)
@@ -182,15 +215,20 @@ func wordsAndPlanesConvertBothWays(width: Int) async throws {
     let sx = world.share(x, count: n, in: Z64.self, label: 1), sy = world.share(y, count: n, in: Z64.self, label: 2)
     let outcomes = await world.run { s throws(SessionError) in
         let (a, b) = (sx[s.party], sy[s.party])
-        return try await s.together({ () throws(SessionError) in try await s.toBits(a) }, { () throws(SessionError) in
-            let (less, product) = try await s.together({ () throws(SessionError) in try await s.lessThan(a, b) }, { () throws(SessionError) in try await s.multiply(a, b) })
-            return try await s.select(less, product, a)
-        })
+        return try await s.together(
+            { () throws(SessionError) in try await s.toBits(a) },
+            { () throws(SessionError) in
+                let (less, product) = try await s.together(
+                    { () throws(SessionError) in try await s.lessThan(a, b) },
+                    { () throws(SessionError) in try await s.multiply(a, b) })
+                return try await s.select(less, product, a)
+            })
     }
     let results = try outcomes.map { try $0.result.get() }
     #expect(world.reveal(results.map(\.0)) == planesOfWords(x, planes: 64, count: n))
     #expect(world.reveal(results.map(\.1)) == (0..<n).map { Int64(bitPattern: x[$0] &- y[$0]) < 0 ? x[$0] &* y[$0] : x[$0] })
-    let cost = Cost.toBits(width: 64, rows: n).beside(.lessThan(width: 64, rows: n).beside(.product(outputs: n, width: 64)) + .selectWords(rows: n))
+    let cost = Cost.toBits(width: 64, rows: n).beside(
+        .lessThan(width: 64, rows: n).beside(.product(outputs: n, width: 64)) + .selectWords(rows: n))
     #expect(outcomes.allSatisfy { $0.session.traffic.rounds == cost.rounds })
     #expect(outcomes.map(\.session.traffic.payloadBits) == cost.bits)
 }
@@ -203,7 +241,9 @@ func wordsAndPlanesConvertBothWays(width: Int) async throws {
     #expect(records[0].encoded.count == 13 * 32)
     for i in 0..<4 {
         #expect(records[i].lastStep == records[0].lastStep)
-        for (link, j) in (0..<4).filter({ $0 != i }).enumerated() { #expect(records[i].bytesOut[link] == records[j].bytesIn[i < j ? i : i - 1]) }
+        for (link, j) in (0..<4).filter({ $0 != i }).enumerated() {
+            #expect(records[i].bytesOut[link] == records[j].bytesIn[i < j ? i : i - 1])
+        }
     }
     var transcript = Transcript(session: outcomes[0].session.identity)
     transcript.append(contents: records.map { $0.content(after: transcript.agreed) })
