@@ -158,14 +158,20 @@ struct Binder {
         }
     }
     private func condition(_ syntax: SyntaxExpression) throws(QueryError) -> Expression {
-        let e = try expression(syntax), found = try facts(e)
+        let e = try expression(syntax)
+        if Self.columnEquality(e) != nil { return e }           // keys are judged together, in `settleJoins`
+        let found = try facts(e)
         guard found.type == .boolean || found.type == .unknown else { throw .type(.expected("boolean", found: found.type.name, place: query.text(e))) }
         return e
     }
     private mutating func addEquality(_ e: Expression) -> Bool {
-        guard case .binary(.equal, .column(let i, let a), .column(let j, let b)) = e, i != j else { return false }
-        equalities.append((Reference(item: i, index: a), Reference(item: j, index: b)))
+        guard let pair = Self.columnEquality(e) else { return false }
+        equalities.append(pair)
         return true
+    }
+    private static func columnEquality(_ e: Expression) -> (Reference, Reference)? {
+        guard case .binary(.equal, .column(let i, let a), .column(let j, let b)) = e, i != j else { return nil }
+        return (Reference(item: i, index: a), Reference(item: j, index: b))
     }
     /// A condition of WHERE or of an inner ON.
     private mutating func place(_ e: Expression) throws(QueryError) {
@@ -254,12 +260,13 @@ struct Binder {
         }
     }
     private mutating func bindOutputs(_ select: SelectSyntax) throws(QueryError) {
+        let aggregates = select.items.contains { if case .expression(let e, _) = $0 { Self.holdsAggregate(e) } else { false } }
+        guard query.isGrouped || aggregates else { throw rowsRefused() }
         for entry in select.items {
             guard case .expression(let syntax, let name) = entry else { throw rowsRefused() }
             let e = try grouped(syntax)
             query.outputs.append(.init(name: name ?? Self.name(of: syntax, query.outputs.count), expression: e))
         }
-        if query.aggregates.isEmpty, !query.isGrouped { throw rowsRefused() }
     }
     private func rowsRefused() -> QueryError { .plan(construct: "an answer of rows", remedy: "group and aggregate") }
 
@@ -284,7 +291,6 @@ struct Binder {
             if let key = query.groupKeys.firstIndex(of: e) { return .column(item: Expression.keys, index: key) }
             if e.items.isEmpty { _ = try facts(e); return e }
             if case .column(let item, let index) = e {
-                if !query.isGrouped, query.aggregates.isEmpty { throw rowsRefused() }
                 throw .resolve(.notGrouped(query.columnName(item, index)))
             }
         }

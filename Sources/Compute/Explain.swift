@@ -26,7 +26,7 @@ extension Plan {
             table.append([step.what, step.place, grouped(step.rows), "", grouped(bits / 4) + " handed in", step.learns])
         }
         for step in steps where step.place == "in shares" {
-            table.append([step.what, step.place, grouped(step.rows), (step.isBeside ? "beside " : "") + grouped(step.cost.rounds), grouped(step.cost.bits / 8), step.learns])
+            table.append([step.what, step.place, grouped(step.rows), (step.lane == .after ? "" : "beside ") + grouped(step.cost.rounds), grouped(step.cost.bits / 8), step.learns])
         }
         lines += columns(table)
         let total = cost

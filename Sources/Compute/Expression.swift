@@ -135,7 +135,7 @@ struct Facts: Hashable, Sendable {
     }
     static func of(_ column: ColumnSchema) -> Facts {
         Facts(type: column.type, range: column.range.map { Int128($0.lowerBound)...Int128($0.upperBound) }, nullable: column.nullable, unit: column.unit,
-              list: column.values.isEmpty ? nil : column.values.map { .text($0) }, keyForm: column.keyForm)
+              list: column.values.isEmpty ? nil : column.listedValues, keyForm: column.keyForm)
     }
     /// What holds of a value that is one of two; nil where the types do not go together.
     func union(_ other: Facts) -> Facts? {

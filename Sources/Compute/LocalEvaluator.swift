@@ -27,11 +27,11 @@ package struct LocalEvaluator: Sendable {
         case noPlacement(table: String)
         case binOverflow(table: String)
     }
-    /// Planes of one block, lowest plane of each field first: dead, key, inputs in plan order; or a group's sums.
-    package struct HandedIn: Sendable {
-        package var block: Plan.Block
-        package var column: Column
-        /// Rows let in, for `cohort`.
+    /// What is dealt by `Plan.Use.layout`.
+    package struct HandedIn: Sendable, Equatable {
+        /// One column: all blocks, plane after plane; a block's planes are dead, key, inputs in plan order, or a group's sums.
+        package var table: [Column]
+        /// Rows let in, for `cohort`. This member's secret.
         package var liveRows: Int
     }
 
@@ -45,15 +45,23 @@ package struct LocalEvaluator: Sendable {
     /// - Parameters:
     ///   - columns: `use.columns` as read, in that order.
     ///   - key: 32 bytes that the owners of joined columns share and nobody else knows.
-    package func evaluate(_ columns: [[RawValue]], key: Hash32, random: inout some RandomNumberGenerator) throws(LocalError) -> [HandedIn] {
+    package func evaluate(_ columns: [[RawValue]], key: Hash32, random: inout some RandomNumberGenerator) throws(LocalError) -> HandedIn {
         let rows = try judged(columns)
         var live: [Int] = []
         for row in 0..<rows.count where passes(rows.values(row)) { live.append(row) }
-        switch use.role {
-        case .partial: return [sums(rows, live)]
-        case .anchor(let bins): return try anchored(rows, live, bins: bins, key: key, &random)
-        case .spread(let bins, let per): return [try spread(rows, live, bins: bins, per: per, key: key)]
+        let blocks = switch use.role {
+        case .partial: [sums(rows, live)]
+        case .anchor(let bins): try anchored(rows, live, bins: bins, key: key, &random)
+        case .spread(let bins, let per): [try spread(rows, live, bins: bins, per: per, key: key)]
         }
+        var flat = Column(repeating: 0, count: Z2.stride(use.layout.rows)), at = 0
+        for (block, planes) in zip(use.blocks, blocks) {
+            for plane in 0..<block.planes {
+                copyBits(planes, 64 * plane * Z2.stride(block.count), &flat, at, block.count)
+                at += block.count
+            }
+        }
+        return HandedIn(table: [flat], liveRows: live.count)
     }
 
     // MARK: rows
@@ -107,7 +115,7 @@ package struct LocalEvaluator: Sendable {
 
     // MARK: sums
 
-    private func sums(_ rows: Rows, _ live: [Int]) -> HandedIn {
+    private func sums(_ rows: Rows, _ live: [Int]) -> Column {
         let block = use.blocks[0], listed = use.schema.rows
         var counts = Column(repeating: 0, count: block.count), totals = plan.monomials.map { _ in Column(repeating: 0, count: block.count) }
         for row in live {
@@ -126,7 +134,7 @@ package struct LocalEvaluator: Sendable {
         for (m, monomial) in plan.monomials.enumerated() {
             planes += planesOfWords(totals[m], planes: Sizing.sumPlanes(monomial, plan.inputs, rows: listed), count: block.count)
         }
-        return HandedIn(block: block, column: planes, liveRows: live.count)
+        return planes
     }
 
     // MARK: bins
@@ -137,7 +145,7 @@ package struct LocalEvaluator: Sendable {
                     form: item.columns[item.key!].facts.keyForm)
         }
     }
-    private func rowsBlock(_ block: Plan.Block, _ places: [Int], _ rows: Rows, _ live: [Int], _ hashes: [BinHash]) -> HandedIn {
+    private func rowsBlock(_ block: Plan.Block, _ places: [Int], _ rows: Rows, _ live: [Int], _ hashes: [BinHash]) -> Column {
         let width = myInputs.count
         var dead = Column(repeating: 0, count: block.count), keys = dead, loads = [Column](repeating: dead, count: width)
         for (place, at) in places.enumerated() {
@@ -148,18 +156,18 @@ package struct LocalEvaluator: Sendable {
         }
         var planes = planesOfWords(dead, planes: 1, count: block.count) + planesOfWords(keys, planes: plan.keyPlanes, count: block.count)
         for (input, load) in zip(myInputs, loads) { planes += planesOfWords(load, planes: input.planes, count: block.count) }
-        return HandedIn(block: block, column: planes, liveRows: live.count)
+        return planes
     }
-    private func anchored(_ rows: Rows, _ live: [Int], bins: Int, key: Hash32, _ random: inout some RandomNumberGenerator) throws(LocalError) -> [HandedIn] {
+    private func anchored(_ rows: Rows, _ live: [Int], bins: Int, key: Hash32, _ random: inout some RandomNumberGenerator) throws(LocalError) -> [Column] {
         let hashes = hashed(rows, live, bins: bins, key: key)
         try checkUnique(rows, live)
         guard let places = Cuckoo.place(hashes, bins: bins, &random) else { throw .noPlacement(table: use.schema.name) }
         let sorted = hashes.map(\.fingerprint).sorted(), block = use.blocks[1]
         let dead = Column((0..<block.count).map { $0 < sorted.count ? 0 : 1 }), keys = Column((0..<block.count).map { $0 < sorted.count ? sorted[$0] : 0 })
         let proof = planesOfWords(dead, planes: 1, count: block.count) + planesOfWords(keys, planes: plan.keyPlanes, count: block.count)
-        return [rowsBlock(use.blocks[0], places, rows, live, hashes), HandedIn(block: block, column: proof, liveRows: live.count)]
+        return [rowsBlock(use.blocks[0], places, rows, live, hashes), proof]
     }
-    private func spread(_ rows: Rows, _ live: [Int], bins: Int, per: Int, key: Hash32) throws(LocalError) -> HandedIn {
+    private func spread(_ rows: Rows, _ live: [Int], bins: Int, per: Int, key: Hash32) throws(LocalError) -> Column {
         let hashes = hashed(rows, live, bins: bins, key: key)
         try checkUnique(rows, live)
         guard let places = Cuckoo.spread(hashes, bins: bins, per: per) else { throw .binOverflow(table: use.schema.name) }
@@ -218,7 +226,9 @@ extension ColumnSchema {
             guard exact >= Int128(range.lowerBound), exact <= Int128(range.upperBound) else {
                 throw outside("\(Number(unscaled: Int128(range.lowerBound), scale: type.scale))…\(Number(unscaled: Int128(range.upperBound), scale: type.scale))")
             }
-            return .number(Number(unscaled: exact, scale: type.scale))
+            let listed = Value.number(Number(unscaled: exact, scale: type.scale))
+            if !values.isEmpty, !listedValues.contains(listed) { throw outside(values.joined(separator: ", ")) }
+            return listed
         case .date(let n), .timestamp(let n):
             guard let range, range.contains(n) else { throw outside("the listed range") }
             return value

@@ -61,7 +61,7 @@ struct Parser {
         guard case .word(let word) = token.kind else { return }
         switch word {
         case "intersect", "except": throw fault(.notInDialect(word.uppercased(), remedy: "write \(word == "except" ? "NOT EXISTS" : "EXISTS")"))
-        case "union": throw fault(.notInDialect("UNION without ALL", remedy: "write SELECT DISTINCT over UNION ALL"))
+        case "union" where following.kind != .word("all"): throw fault(.notInDialect("UNION without ALL", remedy: "write SELECT DISTINCT over UNION ALL"))
         case "offset", "fetch": throw fault(.notInDialect(word.uppercased(), remedy: "it would open the rows before; narrow WHERE"))
         case "window", "over": throw fault(.notInDialect("a window function", remedy: "group in a derived table and join"))
         case "right": throw fault(.notInDialect("RIGHT JOIN", remedy: "turn it: write b LEFT JOIN a"))
@@ -90,7 +90,7 @@ struct Parser {
         }
         query.selects.append(try select())
         while isWord("union") {
-            if following.kind != .word("all") { try refuseForeignWords() }
+            try refuseForeignWords()
             at += 2
             query.selects.append(try select())
         }

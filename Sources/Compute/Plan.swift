@@ -34,9 +34,15 @@ package struct Plan: Sendable {
         /// "north, own machine" · "in shares" · "reader".
         package var place: String
         package var rows: Int
-        package var cost: Cost
-        /// Rounds are shared with the step before.
-        package var isBeside: Bool
+        package var cost: PlanCost
+        package enum Lane: Hashable, Sendable {
+            case after
+            /// Rounds are shared with the step before.
+            case beside
+            /// Beside all others: needed only before the answer is sealed.
+            case proof
+        }
+        package var lane: Lane
         package var learns: String
     }
 
@@ -118,12 +124,17 @@ package struct Plan: Sendable {
     /// Words of the answer, whatever the data.
     package var outputWords: Int { groups.labels.count * groupWidth + (hidesGroups ? 1 : 0) }
     /// Of all steps in shares, rounds shared where steps run side by side.
-    package var cost: Cost {
-        var total = Cost(), longest = 0
+    package var cost: PlanCost {
+        var total = PlanCost(), longest = 0, proofs = 0
         for step in steps {
-            if step.isBeside { total.rounds += max(0, step.cost.rounds - longest); longest = max(longest, step.cost.rounds) } else { total.rounds += step.cost.rounds; longest = step.cost.rounds }
+            switch step.lane {
+            case .after: total.rounds += step.cost.rounds; longest = step.cost.rounds
+            case .beside: total.rounds += max(0, step.cost.rounds - longest); longest = max(longest, step.cost.rounds)
+            case .proof: proofs = max(proofs, step.cost.rounds)
+            }
             (total.ands, total.products, total.bits) = (total.ands + step.cost.ands, total.products + step.cost.products, total.bits + step.cost.bits)
         }
+        total.rounds = max(total.rounds - 1, proofs) + 1            // the last round is the answer's own
         return total
     }
     /// Planes handed in by all members, times rows.

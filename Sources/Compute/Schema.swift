@@ -31,7 +31,7 @@ package struct ColumnSchema: Hashable, Sendable {
     package var type: ValueType
     /// Bounds of numbers at the type's scale, days of dates, microseconds of timestamps; nil for booleans and text.
     package var range: ClosedRange<Int64>?
-    /// The whole list of an enumeration, in byte order.
+    /// The whole list of an enumeration: texts in byte order, numbers in theirs.
     package var values: [String]
     package var nullable: Bool
     package var unit: String?
@@ -215,12 +215,20 @@ extension ColumnSchema {
             range = low...high
         }
         let values = json["values"]?.asArray?.compactMap(\.asString) ?? []
-        for (a, b) in zip(values, values.dropFirst()) where !a.utf8.lexicographicallyPrecedes(b.utf8) { throw .listOutOfOrder(column: name) }
         var rules: [ColumnRule] = []
         for rule in json["rules"]?.asArray ?? [] { rules.append(try ColumnRule(json: rule)) }
         var keyForm: KeyForm?
         if let text = json["keyForm"] { keyForm = try json.require("keyForm", "hex n, digits n or fingerprint") { _ in text.asString.flatMap { KeyForm($0) } } }
         self.init(name: name, type: type, range: range, values: values, nullable: json["nullable"]?.asBool ?? false, unit: json["unit"]?.asString, keyForm: keyForm, rules: rules)
+        let list = listedValues
+        guard list.count == values.count else { throw .missing(path: "\(name).values", expected: "values of the column's type") }
+        for (a, b) in zip(list, list.dropFirst()) where a.compared(to: b) != -1 { throw .listOutOfOrder(column: name) }
+    }
+    var listedValues: [Value] {
+        values.compactMap { text in
+            guard type.isNumeric else { return .text(text) }
+            return Number(text)?.exactly(scale: type.scale).map { .number(Number(unscaled: $0, scale: type.scale)) }
+        }
     }
 }
 
@@ -254,7 +262,7 @@ extension SchemaError: CustomStringConvertible {
         switch self {
         case .json(let error): "schema: no JSON (\(error)); send the listing's document"
         case .missing(let path, let expected): "schema: \(path) must be \(expected)"
-        case .listOutOfOrder(let column): "schema: values of \(column) are not in byte order without repetition; sort them"
+        case .listOutOfOrder(let column): "schema: values of \(column) are not in order without repetition; sort them"
         case .keyUnknown(let key): "schema: the key \(key) is no column"
         case .columnTwice(let column): "schema: column \(column) occurs twice"
         }

@@ -67,8 +67,8 @@ struct Sizing {
     func steps(uses: [Plan.Use], monomials: [[Int]], words: [Plan.Word], filters: [Plan.Comparison], smallest: Int, countPlanes: Int, outputs: Int) -> [Plan.Step] {
         var out = uses.map { own($0) }
         let rows = candidateRows, n = groups.labels.count, width = 1 + words.count
-        func shared(_ what: String, rows: Int, _ cost: Cost, beside: Bool = false, learns: String = "nobody learns anything") {
-            out.append(.init(what: what, place: "in shares", rows: rows, cost: cost, isBeside: beside, learns: learns))
+        func shared(_ what: String, rows: Int, _ cost: PlanCost, lane: Plan.Step.Lane = .after, learns: String = "nobody learns anything") {
+            out.append(.init(what: what, place: "in shares", rows: rows, cost: cost, lane: lane, learns: learns))
         }
         if let anchor {
             let name = query.items[anchor].sources[0].table.name
@@ -76,11 +76,11 @@ struct Sizing {
             for use in uses {
                 guard case .spread(let bins, let per) = use.role else { continue }
                 shared("join \(name) with \(use.schema.name) by \(bins) bins of \(per), keys of \(keyPlanes) planes", rows: bins * per,
-                       .bins(bins, per: per, key: keyPlanes, load: load(of: use.item)), beside: !first)
+                       .bins(bins, per: per, key: keyPlanes, load: load(of: use.item)), lane: first ? .after : .beside)
                 first = false
             }
             let n1 = max(1, query.items[anchor].sources[0].table.rows)
-            shared("prove that \(name) placed each key once", rows: bins + n1, .beside([.sortedProof(n1, key: keyPlanes), .sameProof([bins, n1])]), beside: true,
+            shared("prove that \(name) placed each key once", rows: bins + n1, .beside([.sortedProof(n1, key: keyPlanes) + .opening(1), .opening(1) + .sameProof([bins, n1]) + .opening(1)]), lane: .proof,
                    learns: "seats: one bit, false only if the owner lied")
             let live = liveCost
             if live.ands > 0 { shared("rows that met in every table", rows: rows, live) }
@@ -107,16 +107,16 @@ struct Sizing {
         case .anchor: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, one row a bin"
         case .spread: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, each row into its three bins"
         }
-        return .init(what: what, place: "\(use.schema.member), own machine", rows: use.schema.rows, cost: Cost(), isBeside: true, learns: "nobody else learns anything")
+        return .init(what: what, place: "\(use.schema.member), own machine", rows: use.schema.rows, cost: PlanCost(), lane: .beside, learns: "nobody else learns anything")
     }
 
     // Every union is a branch over the same bins: a candidate row is (branch, bin).
     var rights: [Int] { query.items.indices.filter { $0 != anchor } }
     /// Hits combined, and values masked by them where several tables must meet.
-    private var liveCost: Cost {
+    private var liveCost: PlanCost {
         let factors = liveFactors
-        guard factors > 1 else { return Cost() }
-        var cost = Cost(), left = factors
+        guard factors > 1 else { return PlanCost() }
+        var cost = PlanCost(), left = factors
         while left > 1 { cost = cost + .and(candidateRows, planes: left / 2); left -= left / 2 }
         return cost + .and(candidateRows, planes: inputs.reduce(0) { if case .code = $1.kind { $0 } else { $0 + $1.planes } })
     }
@@ -125,29 +125,29 @@ struct Sizing {
         let met = needed.contains { query.items[$0].join != .anti }
         return needed.count + (met ? 0 : 1)                          // a hit implies a live row of the anchor
     }
-    private func filterCost(_ filters: [Plan.Comparison]) -> Cost? {
+    private func filterCost(_ filters: [Plan.Comparison]) -> PlanCost? {
         guard !filters.isEmpty else { return nil }
         let columns = Set(filters.flatMap { $0.difference.monomials.flatMap { $0 } }), n = candidateRows
-        let tests = filters.map { $0.test == .less || $0.test == .atMost ? Cost.sign(n, width: $0.width) : Cost.equalWords(n, width: $0.width) }
-        var cost = Cost.beside(columns.map { .toRing(n, planes: inputs[$0].planes) }) + .beside(tests), left = filters.count + 1
+        let tests = filters.map { $0.test == .less || $0.test == .atMost ? PlanCost.sign(n, width: $0.width) : PlanCost.equalWords(n, width: $0.width) }
+        var cost = PlanCost.beside(columns.map { .toRing(n, planes: inputs[$0].planes) }) + .beside(tests), left = filters.count + 1
         while left > 1 { cost = cost + .and(n, planes: left / 2); left -= left / 2 }
         return cost
     }
     /// Monomials of two or more columns, multiplied row by row.
-    private func productCost(_ monomials: [[Int]]) -> Cost {
+    private func productCost(_ monomials: [[Int]]) -> PlanCost {
         let longest = monomials.map(\.count).max() ?? 0
-        return (2...max(2, longest)).reduce(Cost()) { cost, length in
+        return (2...max(2, longest)).reduce(PlanCost()) { cost, length in
             let count = Set(monomials.filter { $0.count >= length }.map { $0.prefix(length) }).count
             return cost + .product(count * candidateRows)
         }
     }
-    private func groupCost(_ monomials: [[Int]]) -> Cost {
+    private func groupCost(_ monomials: [[Int]]) -> PlanCost {
         let columns = Set(monomials.flatMap { $0 })
         return .oneHot(candidateRows, code: groups.planes, groups: groups.labels.count, widths: columns.sorted().map { inputs[$0].planes }, values: monomials.count)
     }
-    private func partialCost(_ monomials: [[Int]], _ uses: [Plan.Use]) -> Cost {
+    private func partialCost(_ monomials: [[Int]], _ uses: [Plan.Use]) -> PlanCost {
         let n = groups.labels.count
-        var all: [Cost] = []
+        var all: [PlanCost] = []
         for use in uses {
             all.append(.toRing(n, planes: Planes.bits(UInt128(max(1, use.schema.rows)))))
             all += monomials.map { .toRing(n, planes: Self.sumPlanes($0, inputs, rows: use.schema.rows)) }
@@ -156,7 +156,7 @@ struct Sizing {
     }
 }
 
-extension Cost {
+extension PlanCost {
     /// [x = y] of words (reference/r4.md §8).
-    static func equalWords(_ n: Int, width: Int) -> Cost { Cost(ands: n * (width - 1), bits: n * (2 * width + 6 * (width - 1)), rounds: 1 + Planes.log2up(width)) }
+    static func equalWords(_ n: Int, width: Int) -> PlanCost { PlanCost(ands: n * (width - 1), bits: n * (2 * width + 6 * (width - 1)), rounds: 1 + Planes.log2up(width)) }
 }

@@ -1,6 +1,6 @@
 /// What operations cost under R4: the primitives of reference/r4.md §13 and the formulas of reference/private-sql.md §6. A test runs
 /// each operator and compares. Agents compute them alike from public sizes, in integers.
-package struct Cost: Hashable, Sendable {
+package struct PlanCost: Hashable, Sendable {
     package var ands = 0
     /// Products in a ring or in GF(2⁶⁴); a dot product is one.
     package var products = 0
@@ -8,54 +8,54 @@ package struct Cost: Hashable, Sendable {
     package var bits = 0
     package var rounds = 0
 
-    package static func + (a: Cost, b: Cost) -> Cost { Cost(ands: a.ands + b.ands, products: a.products + b.products, bits: a.bits + b.bits, rounds: a.rounds + b.rounds) }
+    package static func + (a: PlanCost, b: PlanCost) -> PlanCost { PlanCost(ands: a.ands + b.ands, products: a.products + b.products, bits: a.bits + b.bits, rounds: a.rounds + b.rounds) }
     /// Side by side: rounds are shared.
-    static func beside(_ costs: [Cost]) -> Cost {
-        var out = costs.reduce(Cost(), +)
+    static func beside(_ costs: [PlanCost]) -> PlanCost {
+        var out = costs.reduce(PlanCost(), +)
         out.rounds = costs.map(\.rounds).max() ?? 0
         return out
     }
-    private static func ands(_ n: Int, rounds: Int) -> Cost { n == 0 ? Cost() : Cost(ands: n, bits: 6 * n, rounds: rounds) }
+    private static func ands(_ n: Int, rounds: Int) -> PlanCost { n == 0 ? PlanCost() : PlanCost(ands: n, bits: 6 * n, rounds: rounds) }
 
-    static func and(_ n: Int, planes: Int = 1) -> Cost { ands(n * planes, rounds: 1) }
-    static func less(_ n: Int, planes w: Int) -> Cost { ands(n * (3 * w - 2 - Planes.log2up(w)), rounds: 1 + Planes.log2up(w)) }
-    static func equal(_ n: Int, planes w: Int) -> Cost { ands(n * (w - 1), rounds: Planes.log2up(w)) }
-    static func product(_ n: Int) -> Cost { n == 0 ? Cost() : Cost(products: n, bits: 384 * n, rounds: 1) }
-    static func toRing(_ n: Int, planes w: Int) -> Cost { n * w == 0 ? Cost() : Cost(products: n, bits: (128 * w + 256) * n, rounds: 2) }
+    static func and(_ n: Int, planes: Int = 1) -> PlanCost { ands(n * planes, rounds: 1) }
+    static func less(_ n: Int, planes w: Int) -> PlanCost { ands(n * (3 * w - 2 - Planes.log2up(w)), rounds: 1 + Planes.log2up(w)) }
+    static func equal(_ n: Int, planes w: Int) -> PlanCost { ands(n * (w - 1), rounds: Planes.log2up(w)) }
+    static func product(_ n: Int) -> PlanCost { n == 0 ? PlanCost() : PlanCost(products: n, bits: 384 * n, rounds: 1) }
+    static func toRing(_ n: Int, planes w: Int) -> PlanCost { n * w == 0 ? PlanCost() : PlanCost(products: n, bits: (128 * w + 256) * n, rounds: 2) }
     /// Sums of planes over n rows, `planes` in all, without conversion of a row.
-    static func sums(_ n: Int, planes: Int, outputs: Int) -> Cost { n == 0 ? Cost() : Cost(products: outputs, bits: 128 * n * planes + 256 * outputs, rounds: 2) }
-    static func toBits(_ n: Int, planes w: Int) -> Cost {
+    static func sums(_ n: Int, planes: Int, outputs: Int) -> PlanCost { n == 0 ? PlanCost() : PlanCost(products: outputs, bits: 128 * n * planes + 256 * outputs, rounds: 2) }
+    static func toBits(_ n: Int, planes w: Int) -> PlanCost {
         let cells = (0..<w - 1).reduce(0) { total, i in
             (0..<Planes.log2up(w - 1)).reduce(total) { $0 + (i >> $1 & 1) * (i >> ($1 + 1) > 0 ? 2 : 1) }
         }
         let ands = n * (w - 1 + cells)
-        return Cost(ands: ands, bits: 6 * ands + 2 * n, rounds: 2 + Planes.log2up(w - 1))
+        return PlanCost(ands: ands, bits: 6 * ands + 2 * n, rounds: 2 + Planes.log2up(w - 1))
     }
     /// `mostSignificantBit` of words cut to w bits (reference/r4.md §8).
-    static func sign(_ n: Int, width w: Int) -> Cost {
+    static func sign(_ n: Int, width w: Int) -> PlanCost {
         let blocks = (w + 2) / 4, rest = (w - 1) % 4
         let hot = 15 * ((w - 1) / 4) + (rest == 0 ? 0 : (1 << rest) - 1), tree = 2 * (blocks - 1) - Planes.log2up(blocks), carries = 2 * blocks - 1 + tree
-        return Cost(ands: n * carries, bits: n * (2 * (hot + 1) + 6 * carries), rounds: 2 + Planes.log2up(blocks))
+        return PlanCost(ands: n * carries, bits: n * (2 * (hot + 1) + 4 * (2 * blocks - 1) + 6 * tree), rounds: 2 + Planes.log2up(blocks))
     }
-    static func opening(_ n: Int) -> Cost { Cost(bits: 256 * n, rounds: 1) }
+    static func opening(_ n: Int) -> PlanCost { PlanCost(bits: 256 * n, rounds: 1) }
 
     // MARK: operators of private-sql.md §6
 
     /// `bins` bins of `per` rows against one row each; key of w planes, load of p.
-    static func bins(_ bins: Int, per: Int, key w: Int, load p: Int) -> Cost { equal(bins * per, planes: w + 2) + and(bins * per, planes: p) }
-    static func sortedProof(_ n: Int, key w: Int) -> Cost {
-        n < 2 ? Cost() : less(n - 1, planes: 1 + w) + and(n - 1) + ands(n - 2, rounds: Planes.log2up(n - 1))
+    static func bins(_ bins: Int, per: Int, key w: Int, load p: Int) -> PlanCost { equal(bins * per, planes: w + 2) + and(bins * per, planes: p) }
+    static func sortedProof(_ n: Int, key w: Int) -> PlanCost {
+        n < 2 ? PlanCost() : less(n - 1, planes: 1 + w) + and(n - 1) + ands(n - 2, rounds: Planes.log2up(n - 1))
     }
-    static func sameProof(_ sizes: [Int]) -> Cost {
-        beside(sizes.map { n in and(n, planes: 64) + Cost(products: n - 1, bits: 384 * (n - 1), rounds: Planes.log2up(n)) })
+    static func sameProof(_ sizes: [Int]) -> PlanCost {
+        beside(sizes.map { n in and(n, planes: 64) + PlanCost(products: n - 1, bits: 384 * (n - 1), rounds: Planes.log2up(n)) })
     }
-    static func oneHot(_ n: Int, code d: Int, groups: Int, widths: [Int], values: Int) -> Cost {
-        let tree = (0..<d).reduce(Cost()) { $0 + and(n << $1) }
+    static func oneHot(_ n: Int, code d: Int, groups: Int, widths: [Int], values: Int) -> PlanCost {
+        let tree = (0..<d).reduce(PlanCost()) { $0 + and(n << $1) }
         if values == 0 { return tree + sums(n, planes: groups, outputs: groups) }
         return tree + beside([toRing(n * groups, planes: 1)] + widths.map { toRing(n, planes: $0) }) + product(groups * values)
     }
     /// Smallest group over n groups of `width` words; counts of w planes. The opening is the result's: boxes to the reader.
-    static func released(_ n: Int, width: Int, planes w: Int) -> Cost {
+    static func released(_ n: Int, width: Int, planes w: Int) -> PlanCost {
         var rank = less(n * n, planes: w + 1 + max(1, Planes.log2up(n))), left = n
         while left > 1 { rank = rank + and(n * (left / 2)); left -= left / 2 }
         let rule = and(n, planes: w) + toRing(n, planes: w) + toBits(1, planes: w) + less(1, planes: w) + less(1, planes: w) + and(1)
