@@ -12,9 +12,11 @@ package protocol DriverClock: Sendable {
 }
 
 extension DriverClock {
-    /// At least so long.
+    /// At least so long, or until the task is cancelled.
     package func sleep(milliseconds: UInt64) async {
-        await withCheckedContinuation { continuation in schedule(milliseconds: milliseconds) { continuation.resume() } }
+        let (stream, alarm) = AsyncStream.makeStream(of: Void.self)
+        schedule(milliseconds: milliseconds) { alarm.finish() }
+        for await _ in stream {}
     }
 }
 

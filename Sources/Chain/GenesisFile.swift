@@ -25,8 +25,12 @@ package struct GenesisFile: Sendable, Equatable {
     /// The header's state root is computed here.
     init(config: JSON, header: Header, alloc: StateDiff) throws(GenesisFileError) {
         var header = header
-        do throws(StateUnavailable) { header.stateRoot = try StateUpdate(alloc, on: .empty).root } catch { throw .stateUnavailable(error) }
+        header.stateRoot = try GenesisFile.stateRoot(of: alloc)
         (self.config, self.header, self.alloc) = (config, header, alloc)
+    }
+
+    package static func stateRoot(of alloc: StateDiff) throws(GenesisFileError) -> Hash32 {
+        do throws(StateUnavailable) { return try StateUpdate(alloc, on: .empty).root } catch { throw .stateUnavailable(error) }
     }
 
     package struct Network: Sendable {

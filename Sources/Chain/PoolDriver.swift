@@ -52,18 +52,24 @@ package final class PoolDriver: Sendable {
         state = Mutex(State(pool: pool))
     }
 
-    /// Syncs the journal; until cancelled. An error ends the node: its disk fails.
+    /// Syncs the journal; until cancelled, and then once more. An error ends the node: its disk fails.
     package func run() async throws(LedgerError) {
         for await _ in wake.stream {
             await clock.sleep(milliseconds: PoolDriver.journalDelayMilliseconds)
-            guard state.withLock({ state in
-                defer { state.journalIsDirty = false }
-                return state.journalIsDirty
-            }) else { continue }
-            var mark = WriteBatch()
-            mark.put(.facts, Fact.journal, bigEndian(clock.nowMilliseconds))
-            try storing { () throws(StorageError) in try store.write(mark, durable: true) }
+            try syncJournal()
         }
+        try syncJournal()
+    }
+
+    private func syncJournal() throws(LedgerError) {
+        let isDirty = state.withLock { state in
+            defer { state.journalIsDirty = false }
+            return state.journalIsDirty
+        }
+        if !isDirty { return }
+        var mark = WriteBatch()
+        mark.put(.facts, Fact.journal, bigEndian(clock.nowMilliseconds))
+        try storing { () throws(StorageError) in try store.write(mark, durable: true) }
     }
 
     // MARK: taking in
