@@ -8,90 +8,6 @@ import Primitives
 /// w − 1. Block size four needs fewest bits and rounds of the sizes compared in reference/r4.md §8.
 /// Source: reference/r4.md §8 (`msb`, `equal`, `carry`, `bits_less_than`).
 
-private let block = 4
-private func blocks(_ width: Int) -> [(at: Int, size: Int)] {
-    stride(from: 0, to: width, by: block).map { ($0, min(block, width - $0)) }
-}
-
-/// Planes [block = m], m = 1 … 2^k − 1, of each k-bit block of the low `width` bits.
-private func oneHotPlanes(_ words: Column, width: Int, count: Int) -> Column {
-    let bits = planesOfWords(words, planes: width, count: count), stride = Z2.stride(count)
-    let valid = Bits.ones(planes: 1, count: count), planes = blocks(width).reduce(0) { $0 + (1 << $1.size) - 1 }
-    var out = Column(repeating: 0, count: planes * stride)
-    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 1 << block) { hot in
-        for w in 0..<stride {
-            var plane = 0
-            for (at, size) in blocks(width) {
-                hot[0] = valid[w]  // [the bits so far = m], doubled bit by bit
-                for k in 0..<size {
-                    let bit = bits[(at + k) * stride + w]
-                    for m in 0..<1 << k {
-                        hot[m + (1 << k)] = hot[m] & bit
-                        hot[m] &= ~bit
-                    }
-                }
-                for m in 1..<1 << size { out[(plane + m - 1) * stride + w] = hot[m] }
-                plane += (1 << size) - 1
-            }
-        }
-    }
-    return out
-}
-
-extension Shared where R == Z2 {
-    /// Puts [block = 0], the complement of the XOR of the others, before each block's planes: local.
-    fileprivate func withZeroPlanes(width: Int) -> Bits {
-        let cut = blocks(width), stride = Z2.stride(count), planes = planes + cut.count
-        let valid = Bits.ones(planes: 1, count: count)
-        var ones = Column(repeating: 0, count: planes * stride)
-        func spread(_ hot: Column) -> Column {
-            var out = Column(repeating: 0, count: planes * stride), from = 0, to = 0
-            for (_, size) in cut {
-                let words = ((1 << size) - 1) * stride
-                for i in 0..<words {
-                    out[to + i % stride] ^= hot[from + i]
-                    out[to + stride + i] = hot[from + i]
-                }
-                from += words
-                to += words + stride
-            }
-            return out
-        }
-        var to = 0
-        for (_, size) in cut {
-            ones.replaceSubrange(to..<to + stride, with: valid)
-            to += stride << size
-        }
-        return map(planes: planes, count: count, spread).adding(ones)
-    }
-}
-
-/// From the sides' one-hot planes to g (block sum ≥ 2^k) of every block and p (block sum = 2^k − 1) of all but the lowest.
-private func blockCarries(width: Int, count: Int) -> Bilinear<Z2> {
-    let cut = blocks(width), stride = Z2.stride(count)
-    return Bilinear(planes: 2 * cut.count - 1, count: count) { x, y in
-        var out = Column(repeating: 0, count: (2 * cut.count - 1) * stride), at = 0
-        out.withUnsafeMutableBufferPointer { out in
-            for (index, (_, size)) in cut.enumerated() {
-                let top = 1 << size
-                for w in 0..<stride {
-                    var g: UInt64 = 0, p: UInt64 = 0, atLeast: UInt64 = 0  // atLeast = [B ≥ 2^k − m]
-                    for m in 0..<top {
-                        let a = x[(at + m) * stride + w], b = y[(at + top - 1 - m) * stride + w]
-                        g ^= a & atLeast
-                        p ^= a & b
-                        atLeast ^= b
-                    }
-                    out[index * stride + w] = g
-                    if index > 0 { out[(cut.count + index - 1) * stride + w] = p }
-                }
-                at += top
-            }
-        }
-        return out
-    }
-}
-
 extension Machine {
     /// Carry out of k blocks from planes g₀ … g_{k−1}, p₁ … p_{k−1}.
     /// - Cost (R4): ⌈log₂ k⌉ rounds; 6 bits for each of 2(k − 1) − ⌈log₂ k⌉ ANDs a row.
@@ -113,15 +29,13 @@ extension Machine {
     /// - Cost (R4): 2 + ⌈log₂ ⌈(width−1)/4⌉⌉ rounds; at width 64: 6 rounds, 746 bits a row in all.
     package func mostSignificantBit(_ x: Words, width: Int = 64) async throws(SessionError) -> Bits {
         precondition(x.planes == 1 && width >= 2 && width <= 64)
-        let count = x.count, low = width - 1
-        let hot = blocks(low).reduce(0) { $0 + (1 << $1.size) - 1 }
+        let count = x.count, low = OneHotBlocks(width: width - 1), hot = low.planes
         let (a, b) = try await sides(of: x, planes: hot + 1, count: count, in: Z2.self) { _, side in
-            oneHotPlanes(side, width: low, count: count) + planesOfWords(side.map { $0 >> UInt64(low) }, planes: 1, count: count)
+            low.of(side, count: count) + planesOfWords(side.map { $0 >> UInt64(width - 1) }, planes: 1, count: count)
         }
         let carries = try await multiply(
-            a[planes: 0..<hot].withZeroPlanes(width: low), b[planes: 0..<hot].withZeroPlanes(width: low),
-            blockCarries(width: low, count: count))
-        return try await carry(carries, blocks: blocks(low).count) + (a + b)[plane: hot]
+            low.completed(a[planes: 0..<hot]), low.completed(b[planes: 0..<hot]), low.carries(count: count))
+        return try await carry(carries, blocks: low.sizes.count) + (a + b)[plane: hot]
     }
     /// [x < y], signed; needs |x − y| < 2^(width−1).
     /// - Cost (R4): as `mostSignificantBit`.

@@ -35,6 +35,14 @@ extension Cost {
     package static func multiplyTruncated(elements n: Int) -> Cost {
         one(n, 64, [0, 1, 1, 2]).beside(one(n, 96, [0, 0, 1, 0])) + one(n, 96, [1, 0, 0, 0]) + sideProduct(outputs: n, width: 32)
     }
+    private static func unwrap(elements n: Int) -> Cost { sides(elements: n, width: 32) + sideProduct(outputs: n, width: 32) }
+    package static func truncated(elements n: Int) -> Cost { sides(elements: n, width: 64).beside(unwrap(elements: n)) }
+    package static func truncatedExactly(rows n: Int, bits f: Int) -> Cost {
+        let blocks = (f + 3) / 4, hot = f / 4 * 15 + (1 << (f % 4)) - 1
+        let carried = sides(elements: hot * n, width: 1) + sideProduct(outputs: (2 * blocks - 1) * n, width: 1)
+            + carry(blocks: blocks, rows: n) + fromBits(planes: 1, rows: n)
+        return truncated(elements: n).beside(carried)
+    }
     static func carry(blocks: Int, rows: Int) -> Cost {
         var cost = none, k = blocks
         while k > 1 {

@@ -69,7 +69,7 @@ extension Session {
     /// Floor on one side and ceiling on the other, so the rounding has no bias; the wrap of A + B is the OR of two top bits.
     package func multiplyTruncated(_ x: Words, _ y: Words, bits f: Int) async throws(SessionError) -> Words {
         precondition(f > 0 && f <= 32 && x.planes == y.planes && x.count == y.count)
-        let (planes, count, shift) = (x.planes, x.count, UInt64(f))
+        let (planes, count) = (x.planes, x.count)
         // Four rows bring B to parties 0 and 1; A is known to 2 and 3 at once.
         nextStep()
         openRound()
@@ -91,20 +91,18 @@ extension Session {
             post(number, row, Z64.encode(payload, planes: planes, count: count), in: Z64.self, elements: planes * count)
             if party < 2 { Z64.add(&side, payload) }
         }
-        let shiftedA = postReshare(0, planes: planes, count: count, in: Z64.self) { side.map { ($0 &+ 1 << 62) >> shift } }
-        let calmA = postReshare(0, planes: planes, count: count, in: Z32.self) { side.map { 1 &- ($0 &+ 1 << 62) >> 63 } }
+        let shiftedA = postReshare(0, planes: planes, count: count, in: Z64.self) { Truncation.floorOfOffset(side, f) }
+        let calmA = postReshare(0, planes: planes, count: count, in: Z32.self) {
+            Truncation.topBitIsClear(side.map { $0 &+ Truncation.offset })
+        }
         try await round()
         let (a, notA) = (take(shiftedA), take(calmA))
         for index in incoming { Z64.add(&side, received(index, planes: planes, count: count, in: Z64.self)) }
-        let shiftedB = postReshare(1, planes: planes, count: count, in: Z64.self) {
-            side.map { $0 >> shift &+ (($0 & (1 << shift &- 1)) != 0 ? 1 : 0) }
-        }
-        let calmB = postReshare(1, planes: planes, count: count, in: Z32.self) { side.map { 1 &- $0 >> 63 } }
+        let shiftedB = postReshare(1, planes: planes, count: count, in: Z64.self) { Truncation.ceiling(side, f) }
+        let calmB = postReshare(1, planes: planes, count: count, in: Z32.self) { Truncation.topBitIsClear(side) }
         try await round()
         let (b, notB) = (take(shiftedB), take(calmB))
-        let calm = try await multiply(notA, notB)
-        let lifted: Words = calm.map(planes: planes, count: count) { $0.map { $0 << (64 - shift) } }
-        return (a + b + lifted).adding(0 &- (1 << (64 - shift)) &- (1 << (62 - shift)))
+        return Truncation.unwrap(a + b, try await multiply(notA, notB), f)
     }
 
     // MARK: posts of one step each

@@ -194,6 +194,51 @@ func wordsAndPlanesConvertBothWays(width: Int) async throws {
     #expect(outcomes.allSatisfy { $0.session.traffic.rounds == 3 })
 }
 
+@Test(arguments: [1, 4, 7, 20, 32])
+func truncationIsOffByLessThanOneOrExact(f: Int) async throws {
+    let edges: Column = [0, 1, ~0, 1 << 62 - 1, 0 &- (1 << 62), 1 << UInt64(f), 1 << UInt64(f) - 1, 0 &- (1 << UInt64(f))]
+    let x = edges + words(n - edges.count).map { UInt64(bitPattern: Int64(bitPattern: $0) >> 1) }
+    let floor = x.map { UInt64(bitPattern: Int64(bitPattern: $0) >> Int64(f)) }
+    let exact = try await onBothBackends((x, 1, n), Z64.self, (x, 1, n), Z64.self, cost: .truncatedExactly(rows: n, bits: f)) {
+        m, x, _ throws(SessionError) in try await m.truncatedExactly(x, bits: f)
+    }
+    #expect(exact == floor)
+    let world = World(seed: 7), sx = world.share(x, count: n, in: Z64.self)
+    let outcomes = await world.run { s throws(SessionError) in try await s.truncated(sx[s.party], bits: f) }
+    for (z, floor) in zip(try agreed(outcomes, in: world), floor) { #expect([0, 1].contains(z &- floor)) }
+    #expect(outcomes.map(\.session.traffic.payloadBits) == Cost.truncated(elements: n).bits)
+    #expect(outcomes.allSatisfy { $0.session.traffic.rounds == Cost.truncated(elements: n).rounds })
+}
+
+@Test func conjunctionsCostByTheirLength() async throws {
+    let b = Bits.ones(planes: 1, count: n)
+    for flaw in [nil, 0, 63, n - 1] {
+        var x = b
+        if let flaw { x[flaw / 64] ^= 1 << UInt64(flaw % 64) }
+        #expect(
+            try await onBothBackends((x, 1, n), Z2.self, (x, 1, n), Z2.self, cost: .conjunctionOfRows(n)) { m, x, _ throws(SessionError) in
+                try await m.conjunctionOfRows(x)
+            } == [flaw == nil ? 1 : 0])
+    }
+}
+
+/// Figures of reference/r4.md §13, in bits an element in all, and rounds.
+@Test func declaredCostsAreThoseOfThePage() {
+    let figures: [(Cost, rounds: Int, bits: Int, busiest: Int)] = [
+        (.product(outputs: 1, width: 64), 1, 384, 128), (.product(outputs: 1, width: 1), 1, 6, 2),
+        (.multiplyTruncated(elements: 1), 3, 576, 160), (.truncated(elements: 1), 2, 320, 128),
+        (.truncatedExactly(rows: 1, bits: 20), 7, 920, 350), (.toBits(width: 64, rows: 1), 8, 2240, 747),
+        (.fromBits(planes: 32, rows: 1), 2, 4352, 2112), (.inject(planes: 1, rows: 1), 2, 384, 128),
+        (.lessThan(width: 64, rows: 1), 6, 746, 316), (.lessThan(width: 32, rows: 1), 5, 352, 150),
+        (.lessThan(planes: 64, rows: 1), 7, 1104, 368), (.equal(width: 64, rows: 1), 7, 506, 190),
+        (.selectWords(rows: 1), 3, 768, 256), (.masked(planes: 64, rows: 1), 1, 384, 128),
+        (.open(elements: 1, width: 64), 1, 256, 64), (.open(elements: 1, width: 64, to: 2), 1, 64, 64),
+    ]
+    for (k, (cost, rounds, bits, busiest)) in figures.enumerated() {
+        #expect(cost.rounds == rounds && cost.total == bits && cost.busiest == busiest, "line \(k): \(cost)")
+    }
+}
+
 @Test func openingShowsTheValueToItsReadersOnly() async throws {
     let world = World(seed: 5), x = words(n), sx = world.share(x, count: n, in: Z64.self)
     let all = await world.run { s throws(SessionError) in try await s.open(sx[s.party]) }
