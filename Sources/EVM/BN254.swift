@@ -3,21 +3,10 @@ import Primitives
 /// The pairing-friendly curve of the precompiled contracts 6, 7, 8 (EIP-196, 197): y² = x³ + 3 over F_p of 254 bits, its sextic
 /// twist over F_p², and the optimal ate pairing.
 ///
-/// F_p¹² is one polynomial ring F_p²[w]/(w⁶ − ξ), ξ = 9 + u, six coefficients: slower than a tower of quadratic and cubic
-/// extensions by perhaps a half, and a third of its code. Sources: line formulas of Costello, Lange, Naehrig (PKC 2010) in
-/// homogeneous coordinates; final exponentiation of Devegili, Scott, Dahab (Pairing 2007); subgroup check below.
-/// All inputs are public: nothing here is constant-time.
+/// ξ = 9 + u. Final exponentiation of Devegili, Scott, Dahab (Pairing 2007); subgroup check below. Nothing is constant-time.
 enum BN254 {
     /// 0x44e992b44a6909f1: the curve's parameter; p, r and the trace are polynomials in it.
     static let x: UInt64 = 0x44e9_92b4_4a69_09f1
-    static let threeG1 = Fp(3)
-    /// 3 / ξ
-    static let threeTwist = Fp2(Fp(3), .zero) * Fp2.xi.inverse
-    /// ξ^(i·(p−1)/6): what the p-th power does to wⁱ.
-    static let frobenius: [Fp2] = {
-        let root = Fp2.xi.raised(to: (Fp.modulus &- 1) / 6)
-        return (0..<5).reduce(into: [Fp2.one]) { powers, _ in powers.append(powers.last! * root) }
-    }()
 }
 
 // MARK: contracts
@@ -32,7 +21,7 @@ extension BN254 {
     /// Whether the product of the pairings is one.
     static func pairing(_ input: UnsafeRawBufferPointer) throws(HaltReason) -> Bytes {
         guard input.count % 192 == 0 else { throw .precompileFailed }
-        var product = Fp12.one
+        var product = Fp12<Fp254>.one
         for start in stride(from: 0, to: input.count, by: 192) {
             let p = try point(input, start), q = try twistPoint(input, start + 64)
             if let p, let q { product = product * millerLoop(p, q) }
@@ -40,93 +29,56 @@ extension BN254 {
         return U256(finalExponentiation(product) == .one ? 1 : 0 as UInt64).bytes
     }
 
-    private static func coordinate(_ input: UnsafeRawBufferPointer, _ start: Int) throws(HaltReason) -> Fp {
+    private static func coordinate(_ input: UnsafeRawBufferPointer, _ start: Int) throws(HaltReason) -> Fp254 {
         let value = word(input, start)
-        guard value < Fp.modulus else { throw .precompileFailed }
-        return Fp(value)
+        guard value < Fp254.modulus else { throw .precompileFailed }
+        return Fp254(value)
     }
     /// nil: the point at infinity, written as two zeros.
-    private static func point(_ input: UnsafeRawBufferPointer, _ start: Int) throws(HaltReason) -> Affine<Fp>? {
+    private static func point(_ input: UnsafeRawBufferPointer, _ start: Int) throws(HaltReason) -> Affine<Fp254>? {
         let x = try coordinate(input, start), y = try coordinate(input, start + 32)
         if x.isZero, y.isZero { return nil }
-        guard y * y == x * x * x + threeG1 else { throw .precompileFailed }
+        guard y * y == x * x * x + Fp254(3) else { throw .precompileFailed }
         return Affine(x: x, y: y)
     }
     /// Imaginary parts come first. The twist has points outside the subgroup of order r, which are refused.
-    private static func twistPoint(_ input: UnsafeRawBufferPointer, _ start: Int) throws(HaltReason) -> Affine<Fp2>? {
+    private static func twistPoint(_ input: UnsafeRawBufferPointer, _ start: Int) throws(HaltReason) -> Affine<Fp2<Fp254>>? {
         let x1 = try coordinate(input, start), x0 = try coordinate(input, start + 32)
         let y1 = try coordinate(input, start + 64), y0 = try coordinate(input, start + 96)
         let x = Fp2(x0, x1), y = Fp2(y0, y1)
         if x.isZero, y.isZero { return nil }
-        guard y * y == x * x * x + threeTwist, isInSubgroup(Affine(x: x, y: y)) else { throw .precompileFailed }
+        guard y * y == x * x * x + Fp254.twistB, isInSubgroup(Affine(x: x, y: y)) else { throw .precompileFailed }
         return Affine(x: x, y: y)
     }
 
     /// ψ(Q) = [6x²]Q, with ψ the p-power map on the twist. ψ² − tψ + p = 0 and 6x² = t − 1 give then [p + 1 − t]Q = [r]Q = 0.
-    private static func isInSubgroup(_ q: Affine<Fp2>) -> Bool {
+    private static func isInSubgroup(_ q: Affine<Fp2<Fp254>>) -> Bool {
         let multiple = Jacobian(q).multiplied(by: U256(x) &* U256(x) &* 6)
         return multiple == Jacobian(psi(q))
     }
-    static func psi(_ q: Affine<Fp2>) -> Affine<Fp2> { Affine(x: q.x.conjugate * frobenius[2], y: q.y.conjugate * frobenius[3]) }
+    static func psi(_ q: Affine<Fp2<Fp254>>) -> Affine<Fp2<Fp254>> { Affine(x: q.x.conjugate * Fp254.frobenius[2], y: q.y.conjugate * Fp254.frobenius[3]) }
 }
 
 // MARK: pairing
 
 extension BN254 {
-    /// A line through points of the twist, at a point of the curve: a + b·w + c·w³.
-    private struct Line { var a: Fp2, b: Fp2, c: Fp2 }
-
-    /// A point of the twist in homogeneous coordinates x = X/Z, y = Y/Z.
-    private struct Runner {
-        var x: Fp2, y: Fp2, z: Fp2
-
-        /// Doubles; the tangent at `p`.
-        mutating func double(at p: Affine<Fp>) -> Line {
-            let a = (x * y).halved, b = y.squared, c = z.squared, e = threeTwist * (c + c + c), f = e + e + e
-            let g = (b + f).halved, h = (y + z).squared - (b + c), j = x.squared, e2 = e.squared
-            x = a * (b - f)
-            y = g.squared - (e2 + e2 + e2)
-            z = b * h
-            return Line(a: -h * p.y, b: (j + j + j) * p.x, c: e - b)
-        }
-        /// Adds `q`; the chord at `p`.
-        mutating func add(_ q: Affine<Fp2>, at p: Affine<Fp>) -> Line {
-            let o = y - q.y * z, l = x - q.x * z, c = o.squared, d = l.squared, e = l * d, f = z * c, g = x * d
-            let h = e + f - (g + g)
-            x = l * h
-            y = (g - h) * o - y * e
-            z = e * z
-            return Line(a: l * p.y, b: -o * p.x, c: q.x * o - l * q.y)
-        }
-    }
-
-    private static func times(_ f: Fp12, _ line: Line) -> Fp12 {
-        var product = [Fp2](repeating: .zero, count: 9)
-        for i in 0..<6 {
-            product[i] = product[i] + f.c[i] * line.a
-            product[i + 1] = product[i + 1] + f.c[i] * line.b
-            product[i + 3] = product[i + 3] + f.c[i] * line.c
-        }
-        return Fp12(reducing: product)
-    }
-
     /// f_{6x+2, Q}(P) and the two lines of the optimal ate pairing. 6x + 2 in non-adjacent form, most significant digit first.
-    private static func millerLoop(_ p: Affine<Fp>, _ q: Affine<Fp2>) -> Fp12 {
+    private static func millerLoop(_ p: Affine<Fp254>, _ q: Affine<Fp2<Fp254>>) -> Fp12<Fp254> {
         let loop = 6 * UInt128(x) + 2, plus = 3 * loop & ~loop, minus = ~(3 * loop) & loop       // digit i is bit i + 1
         let negative = Affine(x: q.x, y: -q.y)
-        var runner = Runner(x: q.x, y: q.y, z: .one), f = Fp12.one
+        var runner = Runner(q), f = Fp12<Fp254>.one
         for bit in (1...65).reversed() {
-            f = times(f * f, runner.double(at: p))
-            if plus >> UInt128(bit) & 1 == 1 { f = times(f, runner.add(q, at: p)) }
-            if minus >> UInt128(bit) & 1 == 1 { f = times(f, runner.add(negative, at: p)) }
+            f = f * f * runner.double(at: p)
+            if plus >> UInt128(bit) & 1 == 1 { f = f * runner.add(q, at: p) }
+            if minus >> UInt128(bit) & 1 == 1 { f = f * runner.add(negative, at: p) }
         }
         let q1 = psi(q), q2 = psi(q1)
-        f = times(f, runner.add(q1, at: p))
-        return times(f, runner.add(Affine(x: q2.x, y: -q2.y), at: p))
+        f = f * runner.add(q1, at: p)
+        return f * runner.add(Affine(x: q2.x, y: -q2.y), at: p)
     }
 
     /// f^((p¹² − 1)/r)
-    private static func finalExponentiation(_ f: Fp12) -> Fp12 {
+    private static func finalExponentiation(_ f: Fp12<Fp254>) -> Fp12<Fp254> {
         let easy = f.conjugate * f.inverse
         let g = easy.frobenius.frobenius * easy
         let gx = g.raised(to: x), gx2 = gx.raised(to: x), gx3 = gx2.raised(to: x)
@@ -138,4 +90,83 @@ extension BN254 {
         let t3 = t1 * t1 * t2, t4 = t3 * t3, t5 = t4 * y1
         return t5 * t5 * (t4 * y0)
     }
+}
+
+/// The base field, in Montgomery form.
+struct Fp254: PairingField {
+    /// value · 2²⁵⁶ mod p
+    private var m: U256
+
+    static let modulus = U256(0x3c208c16d87cfd47, 0x97816a916871ca8d, 0xb85045b68181585d, 0x30644e72e131a029)
+
+    private static let radixSquared = U256(0xf32cfc5b538afa89, 0xb5e71911d44501fb, 0x47ab1eff0a417ff6, 0x06d89f71cab8351f)
+
+    static let zero = Fp254(montgomery: .zero)
+    static let one = Fp254(U256.one)
+
+    private init(montgomery: U256) { m = montgomery }
+    /// `value` < p
+    init(_ value: U256) { m = Self.product(value, Self.radixSquared) }
+
+    var value: U256 { Self.product(m, .one) }
+    var isZero: Bool { m.isZero }
+
+    @inline(__always) private static func multiplyAdd(_ t: UInt64, _ a: UInt64, _ b: UInt64, _ carry: inout UInt64) -> UInt64 {
+        let p = UInt128(a) &* UInt128(b) &+ UInt128(t) &+ UInt128(carry)
+        carry = UInt64(truncatingIfNeeded: p >> 64)
+        return UInt64(truncatingIfNeeded: p)
+    }
+    /// Montgomery's product, operand scanning (CIOS); p < 2²⁵⁴, so no word beyond the fifth is needed.
+    private static func product(_ a: U256, _ b: U256) -> U256 {
+        let p = U256(0x3c208c16d87cfd47, 0x97816a916871ca8d, 0xb85045b68181585d, 0x30644e72e131a029)
+        var t0: UInt64 = 0, t1: UInt64 = 0, t2: UInt64 = 0, t3: UInt64 = 0, t4: UInt64 = 0
+        @inline(__always) func step(_ x: UInt64) {
+            var c: UInt64 = 0
+            t0 = multiplyAdd(t0, x, b.l0, &c)
+            t1 = multiplyAdd(t1, x, b.l1, &c)
+            t2 = multiplyAdd(t2, x, b.l2, &c)
+            t3 = multiplyAdd(t3, x, b.l3, &c)
+            t4 = t4 &+ c
+            let k = t0 &* 0x87d2_0782_e486_6389     // −p⁻¹ mod 2⁶⁴
+            c = 0
+            _ = multiplyAdd(t0, k, p.l0, &c)
+            t0 = multiplyAdd(t1, k, p.l1, &c)
+            t1 = multiplyAdd(t2, k, p.l2, &c)
+            t2 = multiplyAdd(t3, k, p.l3, &c)
+            t3 = t4 &+ c
+            t4 = t3 < c ? 1 : 0
+        }
+        step(a.l0)
+        step(a.l1)
+        step(a.l2)
+        step(a.l3)
+        let r = U256(t0, t1, t2, t3)
+        return r < p ? r : r &- p
+    }
+
+    static func + (a: Fp254, b: Fp254) -> Fp254 {
+        let sum = a.m &+ b.m
+        return Fp254(montgomery: sum < modulus ? sum : sum &- modulus)
+    }
+    static func - (a: Fp254, b: Fp254) -> Fp254 { Fp254(montgomery: a.m < b.m ? a.m &+ modulus &- b.m : a.m &- b.m) }
+    static func * (a: Fp254, b: Fp254) -> Fp254 { Fp254(montgomery: product(a.m, b.m)) }
+    var squared: Fp254 { self * self }
+    var halved: Fp254 { Fp254(montgomery: (m.l0 & 1 == 1 ? m &+ Self.modulus : m).shiftedRight(1)) }
+
+    /// Fermat; zero stays zero.
+    var inverse: Fp254 { raised(to: [0x3c208c16d87cfd45, 0x97816a916871ca8d, 0xb85045b68181585d, 0x30644e72e131a029]) }
+
+    /// · (9 + u)
+    static func timesXi(_ a: Fp2<Fp254>) -> Fp2<Fp254> {
+        let a2 = a + a, a4 = a2 + a2, a9 = a4 + a4 + a
+        return Fp2(a9.c0 - a.c1, a9.c1 + a.c0)
+    }
+    static let twistB = Fp2(Fp254(3), .zero) * Fp2(Fp254(9), .one).inverse
+    static let frobenius = powersOfXi([0x34b017592414d4e1, 0xee9591c2e6bda1c2, 0xf40d60f3c0403964, 0x0810b7bdd032f006])
+    static let linePlaces = (y: 0, x: 1, constant: 3)
+}
+
+extension Jacobian<Fp254> {
+    /// x ‖ y, zeros at infinity.
+    var encoded: Bytes { affine.map { $0.x.value.bytes + $0.y.value.bytes } ?? Bytes(repeating: 0, count: 64) }
 }

@@ -3,16 +3,17 @@ import Primitives
 
 /// The contracts that the protocol itself provides, at fixed low addresses.
 ///
-/// `absent` stands for those that a fork has and we lack (0x0a point evaluation, 0x0b–0x11 BLS12-381, 0x100 P-256): calling one
+/// `absent` stands for those that a fork has and we lack (0x100 of Osaka, P-256): calling one
 /// halts the frame with `HaltReason.precompileAbsent`, takes its gas and changes nothing.
 enum Precompile: UInt8 {
     case recover = 1, sha256, ripemd160, identity, modularPower, curveAdd, curveMultiply, curvePairing, blake2
+    case pointEvaluation, addG1, sumG1, addG2, sumG2, pairing381, mapToG1, mapToG2
     case absent
 
     @inline(__always) init?(at address: U256, _ rules: Rules) {
         guard address.fitsUInt64, address.l0 <= 0x100, address.l0 > 0 else { return nil }
         guard address.l0 <= rules.lastPrecompile || address.l0 == 0x100 && rules.hasP256Verify else { return nil }
-        self = address.l0 < 10 ? Precompile(rawValue: UInt8(address.l0))! : .absent
+        self = address.l0 <= 0x11 ? Precompile(rawValue: UInt8(address.l0))! : .absent
     }
 
     /// - Throws: `outOfGas`, or `precompileFailed` where the input is refused.
@@ -52,6 +53,29 @@ enum Precompile: UInt8 {
             try afford(rounds, gas)
             return (Blake2.compress(input), rounds)
         case .absent: throw .precompileAbsent
+        default: return try run381(input, gas: gas)
+        }
+    }
+
+    /// 0x0a to 0x11: over BLS12-381.
+    private func run381(_ input: UnsafeRawBufferPointer, gas: Int64) throws(HaltReason) -> (output: Bytes, cost: Int64) {
+        func priced(_ cost: Int64, _ contract: (UnsafeRawBufferPointer) throws(HaltReason) -> Bytes) throws(HaltReason) -> (output: Bytes, cost: Int64) {
+            try afford(cost, gas)
+            return (try contract(input), cost)
+        }
+        func count(_ size: Int) throws(HaltReason) -> Int {
+            guard input.count > 0, input.count % size == 0 else { throw .precompileFailed }
+            return input.count / size
+        }
+        switch self {
+        case .pointEvaluation: return try priced(50000, BLS12381.evaluatePoint)
+        case .addG1: return try priced(375, BLS12381.addG1)
+        case .sumG1: return try priced(BLS12381.price(ofSum: try count(160), single: 12000, discounts: BLS12381.discountsG1), BLS12381.sumG1)
+        case .addG2: return try priced(600, BLS12381.addG2)
+        case .sumG2: return try priced(BLS12381.price(ofSum: try count(288), single: 22500, discounts: BLS12381.discountsG2), BLS12381.sumG2)
+        case .pairing381: return try priced(37700 + 32600 * Int64(try count(384)), BLS12381.pairing)
+        case .mapToG1: return try priced(5500, BLS12381.mapToG1)
+        default: return try priced(23800, BLS12381.mapToG2)
         }
     }
 }
