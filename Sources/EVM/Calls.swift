@@ -26,7 +26,7 @@ extension Machine {
             journal.transfer(payload.value, from: sender, to: account)
             setInput(payload.data)
             if let precompile = Precompile(at: target, rules) {
-                let (exit, left) = run(precompile, target, UnsafeRawBufferPointer(start: workspace.arena, count: payload.data.count), gas)
+                let (exit, left) = run(precompile, UnsafeRawBufferPointer(start: workspace.arena, count: payload.data.count), gas)
                 if exit != Exit.success { journal.rollback(to: checkpoint) }
                 return finish(exit, left)
             }
@@ -169,7 +169,7 @@ extension Machine {
         case .staticCall: journal.touch(account)
         case .callCode, .delegateCall: break
         }
-        if let precompile { return finish(precompile, target, input, output, passed, checkpoint, frame) }
+        if let precompile { return finish(precompile, input, output, passed, checkpoint, frame) }
         guard let code else {
             rest[0] = .one
             frame.pointee.gas += passed
@@ -184,10 +184,10 @@ extension Machine {
     }
 
     /// A call of a precompiled contract, at once.
-    private mutating func finish(_ precompile: Precompile, _ target: U256, _ input: (start: Int, count: Int), _ output: (start: Int, count: Int),
+    private mutating func finish(_ precompile: Precompile, _ input: (start: Int, count: Int), _ output: (start: Int, count: Int),
                                  _ gas: Int64, _ checkpoint: Journal.Checkpoint, _ frame: UnsafeMutablePointer<Frame>) -> UInt8 {
         let bytes = UnsafeRawBufferPointer(start: input.count == 0 ? workspace.arena : workspace.arena + input.start, count: input.count)
-        let (exit, left) = run(precompile, target, bytes, gas)
+        let (exit, left) = run(precompile, bytes, gas)
         frame.pointee.sp[-1] = exit == Exit.success ? .one : .zero
         if exit == Exit.success {
             frame.pointee.gas += left
@@ -200,11 +200,7 @@ extension Machine {
         return 0
     }
 
-    private mutating func run(_ precompile: Precompile, _ address: U256, _ input: UnsafeRawBufferPointer, _ gas: Int64) -> (exit: UInt8, gas: Int64) {
-        if precompile == .absent {
-            missedPrecompile = Address(address)
-            return (HaltReason.precompileAbsent.rawValue, 0)
-        }
+    private mutating func run(_ precompile: Precompile, _ input: UnsafeRawBufferPointer, _ gas: Int64) -> (exit: UInt8, gas: Int64) {
         do throws(HaltReason) {
             let (output, cost) = try precompile.run(input, gas: gas, rules)
             output.withUnsafeBytes { setReturnData($0) }

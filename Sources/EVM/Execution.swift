@@ -48,8 +48,6 @@ public enum HaltReason: UInt8, Error, Sendable, CaseIterable {
     case codePrefix
     /// The precompiled contract refused its input.
     case precompileFailed
-    /// The fork has a precompiled contract there that this machine lacks: never an empty account.
-    case precompileAbsent
 }
 
 public struct ExecutionResult: Sendable, Equatable {
@@ -66,8 +64,6 @@ public struct ExecutionResult: Sendable, Equatable {
     /// Empty unless successful.
     public var logs: [Log]
     public var createdAddress: Address?
-    /// A precompiled contract that this machine lacks was called on the way, whatever became of it.
-    public var missedPrecompile: Address?
 
     public var isSuccess: Bool { if case .success = outcome { true } else { false } }
     public var output: Bytes {

@@ -78,7 +78,6 @@ struct Machine: ~Copyable {
     var exit = Exit.success
     var gasLeft: Int64 = 0
     var createdByTransaction: U256?
-    var missedPrecompile: Address?
 
     init(block: BlockContext, reader: any StateReader, sender: Address, gasPrice: U256, blobHashes: [Hash32]) {
         self.block = block

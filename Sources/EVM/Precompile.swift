@@ -2,18 +2,15 @@ import Ciphers
 import Primitives
 
 /// The contracts that the protocol itself provides, at fixed low addresses.
-///
-/// `absent` stands for those that a fork has and we lack (0x100 of Osaka, P-256): calling one
-/// halts the frame with `HaltReason.precompileAbsent`, takes its gas and changes nothing.
 enum Precompile: UInt8 {
     case recover = 1, sha256, ripemd160, identity, modularPower, curveAdd, curveMultiply, curvePairing, blake2
     case pointEvaluation, addG1, sumG1, addG2, sumG2, pairing381, mapToG1, mapToG2
-    case absent
+    case verifyP256
 
     @inline(__always) init?(at address: U256, _ rules: Rules) {
         guard address.fitsUInt64, address.l0 <= 0x100, address.l0 > 0 else { return nil }
         guard address.l0 <= rules.lastPrecompile || address.l0 == 0x100 && rules.hasP256Verify else { return nil }
-        self = address.l0 <= 0x11 ? Precompile(rawValue: UInt8(address.l0))! : .absent
+        self = address.l0 <= 0x11 ? Precompile(rawValue: UInt8(address.l0))! : .verifyP256
     }
 
     /// - Throws: `outOfGas`, or `precompileFailed` where the input is refused.
@@ -52,7 +49,9 @@ enum Precompile: UInt8 {
             let rounds = Int64(UInt32(bigEndian: input.loadUnaligned(as: UInt32.self)))
             try afford(rounds, gas)
             return (Blake2.compress(input), rounds)
-        case .absent: throw .precompileAbsent
+        case .verifyP256:
+            try afford(6900, gas)
+            return (checkSignatureP256(input), 6900)
         default: return try run381(input, gas: gas)
         }
     }
@@ -108,6 +107,13 @@ private func recoverSigner(_ input: UnsafeRawBufferPointer) -> Bytes {
         let key = try Secp256k1.recover(word(input, 0).hash, r: word(input, 64), s: word(input, 96), yParity: UInt8(v.l0 - 27))
         return key.address.word.bytes
     } catch { return [] }
+}
+
+/// EIP-7951: digest, r, s, x, y. One where the signature holds, else nothing.
+private func checkSignatureP256(_ input: UnsafeRawBufferPointer) -> Bytes {
+    guard input.count == 160 else { return [] }
+    let holds = P256.verifies(word(input, 0).hash, r: word(input, 32), s: word(input, 64), x: word(input, 96), y: word(input, 128))
+    return holds ? U256.one.bytes : []
 }
 
 /// EIP-198 with the prices of 2565 and 7883 and the bounds of 7823.

@@ -171,6 +171,6 @@ extension Machine {
         default: .halt(HaltReason(rawValue: exit)!)
         }
         return ExecutionResult(outcome: outcome, gasUsed: gasUsed, gasRefunded: gasRefunded, logs: exit == Exit.success ? journal.logs : [],
-                               createdAddress: exit == Exit.success ? createdByTransaction.map { Address($0) } : nil, missedPrecompile: missedPrecompile)
+                               createdAddress: exit == Exit.success ? createdByTransaction.map { Address($0) } : nil)
     }
 }

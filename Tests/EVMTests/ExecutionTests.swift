@@ -84,15 +84,6 @@ private func store(_ value: UInt8, at slot: UInt8) -> Bytes { push(value, slot) 
     }
 }
 
-@Test func anAbsentPrecompiledContractHaltsAndIsNeverAnEmptyAccount() throws {
-    let missing = Address(hex: "0x000000000000000000000000000000000000000a")!
-    let (direct, diff) = try execute(call(missing, gas: 50000, value: 1), in: block, over: world([0x00]))
-    #expect(direct.outcome == .halt(.precompileAbsent) && direct.gasUsed == 50000 && direct.missedPrecompile == missing)
-    #expect(diff.changes[missing] == nil)
-    let (nested, _) = try execute(call(), in: block, over: world(callCode(missing) + push(0) + [0x55]))
-    #expect(nested.isSuccess && nested.missedPrecompile == missing && nested.gasUsed > 950_000)
-}
-
 @Test func unusableTransactionsAreRefusedWithTheirReason() {
     let state = world([0x00])
     func refusal(_ payload: TransactionPayload, _ rules: Rules = .prague) -> ExecutionError? {

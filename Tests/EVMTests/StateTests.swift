@@ -7,7 +7,7 @@ import Testing
 
 /// execution-spec-tests: state root and logs of every test, on every fork that this machine knows.
 @Suite struct StateTests {
-    enum Verdict { case passed, failed(String), skipped(String) }
+    enum Verdict { case passed, failed(String) }
 
     static let forks: [String: Rules] = [
         "Frontier": .frontier, "Homestead": .homestead, "EIP150": .tangerineWhistle, "EIP158": .spuriousDragon, "Byzantium": .byzantium,
@@ -21,7 +21,7 @@ import Testing
         #expect(report.files == 1344, "opened \(report.files) files")
         report.print("eest-state-tests")
         #expect(report.failures.isEmpty, "\(report.failures.count) failures")
-        #expect(report.passed["Prague", default: 0] >= 4689)
+        #expect(report.passed["Prague"] == 5125 && report.passed.values.reduce(0, +) == 16540)
     }
 
     /// The older form of the same tests, all forks up to Constantinople.
@@ -37,13 +37,11 @@ import Testing
         var files = 0
         var passed: [String: Int] = [:]
         var failures: [String] = []
-        var skipped: [String] = []
 
         func print(_ name: String) {
             for failure in failures.sorted().prefix(400) { Swift.print("FAILED  \(failure)") }
-            for skip in skipped.sorted() { Swift.print("SKIPPED \(skip)") }
             let counts = passed.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-            Swift.print("\(name): \(files) files; passed \(passed.values.reduce(0, +)) (\(counts)), failed \(failures.count), skipped \(skipped.count)")
+            Swift.print("\(name): \(files) files; passed \(passed.values.reduce(0, +)) (\(counts)), failed \(failures.count)")
         }
     }
 
@@ -57,7 +55,6 @@ import Testing
                     switch verdict {
                     case .passed: $0.passed[fork, default: 0] += 1
                     case .failed(let why): $0.failures.append("\(fork) \(name): \(why)")
-                    case .skipped(let why): $0.skipped.append("\(fork) \(name): \(why)")
                     }
                 }
             }
@@ -131,7 +128,6 @@ import Testing
         } catch {
             return isRefused ? .passed : .failed("refused: \(error)")
         }
-        if let missed = result?.missedPrecompile { return .skipped("calls the precompiled contract \(missed), which is absent") }
         if isRefused { return .failed("should be refused: \(post["expectException"]?.asString ?? "")") }
         let encodedLogs = RLP.encodeList { list in
             for log in logs {
