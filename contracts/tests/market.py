@@ -222,7 +222,7 @@ class World:
         self.terms[id] = values, keccak(encode([TERMS_ABI, "uint256"], [values, version]))
         return id
 
-    def give(self, owner, object, uses, purposes=READ | AGGREGATE, grantee=None, expires=2**40):
+    def give(self, owner, object, uses, purposes=AGGREGATE, grantee=None, expires=2**40):
         id = self.grants.give(grantee or self.requester, 2, object, purposes, NOTHING, expires, uses, NOTHING, b"", sender=owner)
         self.grant[object] = id
         return id
@@ -348,13 +348,19 @@ def error(call, *arguments, **more):
 
 
 def mutant(bug):
+    """The runtime code of a source with one seeded bug; kept by the hash of what it is made of."""
     name, there, instead = bug
     text = source(name)
     assert text.count(there) == 1, f"{there!r} is {text.count(there)} times in {name}"
-    return compiled(name, text.replace(there, instead))
+    text = text.replace(there, instead)
+    kept = HERE / ".." / ".." / ".scratch-mutants" / keccak(text=text).hex()
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(compiled(name, text))
+    return kept.read_bytes()
 
 
 def compiled_all(bugs):
-    """Runtime codes of the sources with one seeded bug each, on all cores."""
+    """On all cores."""
     with multiprocessing.get_context("fork").Pool() as pool:
         return pool.map(mutant, bugs, chunksize=1)
