@@ -13,7 +13,7 @@ struct Room {
 }
 
 let nio = ["NIOCore", "NIOPosix", "NIOTLS"].map { (product: $0, package: "swift-nio") }
-let web = ["NIOHTTP1", "NIOWebSocket", "NIOFoundationCompat"].map { (product: $0, package: "swift-nio") }
+let web = ["NIOHTTP1", "NIOWebSocket"].map { (product: $0, package: "swift-nio") }
 let tls = [(product: "NIOSSL", package: "swift-nio-ssl")]
 let commands = [(product: "ArgumentParser", package: "swift-argument-parser")]
 
@@ -40,7 +40,7 @@ let rooms: [Room] = [
     Room(name: "Jobs", imports: ["Primitives", "Ciphers", "Contracts", "MPC", "Compute", "Catalog", "P2P"], tests: []),
     // surfaces
     Room(name: "Client", imports: ["Primitives", "Ciphers", "RPC", "Contracts", "Evidence", "Compute"], libraries: nio + web, tests: []),
-    Room(name: "Server", imports: ["Primitives", "Ciphers", "RPC", "Chain", "Jobs"], libraries: nio + web, tests: []),
+    Room(name: "Server", imports: ["Primitives", "Ciphers", "EVM", "Storage", "RPC", "Chain", "Jobs"], libraries: nio + web, tests: ["Client"]),
     Room(name: "Node", imports: ["Primitives", "Ciphers", "Trie", "EVM", "Consensus", "MPC", "Compute", "Contracts", "RPC", "Evidence",
                                  "Storage", "P2P", "Chain", "Catalog", "Jobs", "Client", "Server"],
          libraries: nio + commands, tests: []),

@@ -183,8 +183,7 @@ package actor ConsensusDriver {
     }
 
     private func start() async throws(LedgerError) {
-        try await feed(.start)
-        try await feed(.transactionsWaiting(pool.hasExecutable))
+        try await feed(.start(transactionsWaiting: pool.hasExecutable))
     }
 
     private func handle(_ news: PeerNews) async throws(LedgerError) {
