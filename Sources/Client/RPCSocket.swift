@@ -26,11 +26,15 @@ package final class RPCSocket: Sendable {
             let loop = MultiThreadedEventLoopGroup.singleton.any(), ready = loop.makePromise(of: Void.self)
             let channel: any Channel
             do {
-                channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(5)).channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                    .channelInitializer { channel in
-                        channel.eventLoop.makeCompletedFuture { try prepare(channel, inbox, ready, path: path, host: "\(host):\(port)") }
+                channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(5)).channelOption(
+                    .tcpOption(.tcp_nodelay), value: 1
+                )
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try prepare(channel, inbox, ready, path: path, host: "\(host):\(port)")
                     }
-                    .connect(host: host, port: port).get()
+                }
+                .connect(host: host, port: port).get()
             } catch {
                 ready.fail(error)
                 throw error
@@ -40,9 +44,13 @@ package final class RPCSocket: Sendable {
         } catch let failure as RPCFailure { throw failure } catch { throw .unreachable(url: url, reason: "\(error)") }
     }
 
-    private init(_ url: String, _ channel: any Channel, _ inbox: Inbox) { (self.url, self.channel, self.inbox) = (url, channel, inbox) }
+    private init(_ url: String, _ channel: any Channel, _ inbox: Inbox) {
+        (self.url, self.channel, self.inbox) = (url, channel, inbox)
+    }
 
-    package func call(_ method: String, _ parameters: [JSON] = []) async throws(RPCFailure) -> JSON { try await send(method, parameters, nil) }
+    package func call(_ method: String, _ parameters: [JSON] = []) async throws(RPCFailure) -> JSON {
+        try await send(method, parameters, nil)
+    }
 
     /// The events of `eth_subscribe` with these parameters.
     package func subscribe(_ parameters: [JSON]) async throws(RPCFailure) -> AsyncStream<JSON> {
@@ -53,28 +61,43 @@ package final class RPCSocket: Sendable {
 
     package func close() async { try? await channel.close() }
 
-    private func send(_ method: String, _ parameters: [JSON], _ events: AsyncStream<JSON>.Continuation?) async throws(RPCFailure) -> JSON {
+    private func send(
+        _ method: String, _ parameters: [JSON], _ events: AsyncStream<JSON>.Continuation?
+    ) async throws(RPCFailure) -> JSON {
         let promise = channel.eventLoop.makePromise(of: JSON.self)
         let id = inbox.expect(method, promise, events)
-        let deadline = channel.eventLoop.scheduleTask(in: RPCSocket.callTimeout) { promise.fail(RPCFailure.timeout(method: method)) }
+        let deadline = channel.eventLoop.scheduleTask(in: RPCSocket.callTimeout) {
+            promise.fail(RPCFailure.timeout(method: method))
+        }
         promise.futureResult.whenComplete { _ in deadline.cancel() }
-        channel.writeAndFlush(ByteBuffer(bytes: Request(id: .integer(id), method: method, parameters: parameters).json.canonical)).cascadeFailure(to: promise)
-        do { return try await promise.futureResult.get() } catch let failure as RPCFailure { throw failure } catch { throw .unreachable(url: url, reason: "\(error)") }
+        channel.writeAndFlush(ByteBuffer(bytes: Request(id: .integer(id), method: method, parameters: parameters).json.canonical))
+            .cascadeFailure(to: promise)
+        do { return try await promise.futureResult.get() } catch let failure as RPCFailure { throw failure } catch {
+            throw .unreachable(url: url, reason: "\(error)")
+        }
     }
 
-    private static func prepare(_ channel: any Channel, _ inbox: Inbox, _ ready: EventLoopPromise<Void>, path: String, host: String) throws {
+    private static func prepare(
+        _ channel: any Channel, _ inbox: Inbox, _ ready: EventLoopPromise<Void>, path: String, host: String
+    ) throws {
         let upgrader = NIOWebSocketClientUpgrader(maxFrameSize: maximumMessageBytes) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
                 let pipeline = channel.pipeline.syncOperations
-                try pipeline.addHandler(NIOWebSocketFrameAggregator(minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 4_096, maxAccumulatedFrameSize: maximumMessageBytes))
+                try pipeline.addHandler(
+                    NIOWebSocketFrameAggregator(
+                        minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 4_096, maxAccumulatedFrameSize: maximumMessageBytes))
                 try pipeline.addHandler(Carrier(inbox))
                 ready.succeed()
             }
         }
         let opening = Opening(path: path, host: host, ready: ready), bound = NIOLoopBound(opening, eventLoop: channel.eventLoop)
-        try channel.pipeline.syncOperations.addHTTPClientHandlers(withClientUpgrade: (upgraders: [upgrader], completionHandler: { context in
-            context.pipeline.syncOperations.removeHandler(bound.value, promise: nil)
-        }))
+        try channel.pipeline.syncOperations.addHTTPClientHandlers(
+            withClientUpgrade: (
+                upgraders: [upgrader],
+                completionHandler: { context in
+                    context.pipeline.syncOperations.removeHandler(bound.value, promise: nil)
+                }
+            ))
         try channel.pipeline.syncOperations.addHandler(opening)
     }
 }
@@ -87,7 +110,8 @@ private final class Inbox: Sendable {
         var answer: EventLoopPromise<JSON>
         var events: AsyncStream<JSON>.Continuation?
     }
-    private let state = Mutex<(last: Int64, expected: [Int64: Expected], streams: [String: AsyncStream<JSON>.Continuation])>((0, [:], [:]))
+    private let state = Mutex<(last: Int64, expected: [Int64: Expected], streams: [String: AsyncStream<JSON>.Continuation])>(
+        (0, [:], [:]))
 
     func expect(_ method: String, _ answer: EventLoopPromise<JSON>, _ events: AsyncStream<JSON>.Continuation?) -> Int64 {
         state.withLock { state in
@@ -105,12 +129,17 @@ private final class Inbox: Sendable {
             _ = state.withLock { $0.streams[name] }?.yield(event)
             return true
         }
-        guard let id = json["id"]?.asInt, let expected = state.withLock({ $0.expected.removeValue(forKey: Int64(id)) }) else { return true }      // too late
+        guard let id = json["id"]?.asInt, let expected = state.withLock({ $0.expected.removeValue(forKey: Int64(id)) }) else {
+            return true
+        }  // too late
         do throws(RPCError) {
             let result = try Response.result(of: json)
             if let events = expected.events, let name = result.asString { state.withLock { $0.streams[name] = events } }
             expected.answer.succeed(result)
-        } catch { expected.answer.fail(RPCFailure.refused(method: expected.method, code: error.code, message: error.message, data: error.data)) }
+        } catch {
+            expected.answer.fail(
+                RPCFailure.refused(method: expected.method, code: error.code, message: error.message, data: error.data))
+        }
         return true
     }
 
@@ -133,13 +162,18 @@ private final class Carrier: ChannelDuplexHandler {
     init(_ inbox: Inbox) { self.inbox = inbox }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        context.write(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: unwrapOutboundIn(data))), promise: promise)
+        context.write(
+            wrapOutboundOut(WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: unwrapOutboundIn(data))),
+            promise: promise)
     }
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let frame = unwrapInboundIn(data)
         switch frame.opcode {
         case .text, .binary: if !inbox.receive(Bytes(frame.unmaskedData.readableBytesView)) { context.close(promise: nil) }
-        case .ping: context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: frame.unmaskedData)), promise: nil)
+        case .ping:
+            context.writeAndFlush(
+                wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: frame.unmaskedData)),
+                promise: nil)
         case .pong: break
         default: context.close(promise: nil)
         }
@@ -159,7 +193,8 @@ private final class Opening: ChannelInboundHandler, RemovableChannelHandler {
     init(path: String, host: String, ready: EventLoopPromise<Void>) { (self.path, self.host, self.ready) = (path, host, ready) }
 
     func channelActive(context: ChannelHandlerContext) {
-        context.write(wrapOutboundOut(.head(.init(version: .http1_1, method: .GET, uri: path, headers: ["host": host]))), promise: nil)
+        context.write(
+            wrapOutboundOut(.head(.init(version: .http1_1, method: .GET, uri: path, headers: ["host": host]))), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         context.fireChannelActive()
     }

@@ -88,7 +88,9 @@ package final class BulkSession: Sendable {
                 }
                 if let ready { continuation.resume(returning: ready) }
             }
-        } onCancel: { fail(.cancelled) }
+        } onCancel: {
+            fail(.cancelled)
+        }
         return try result.get()
     }
 
@@ -126,8 +128,9 @@ package final class BulkSession: Sendable {
 
     /// On the event loop. A fragment out of order is no accident of the network: TLS keeps order.
     fileprivate func receive(_ fragment: BulkFragment, from peer: Address) {
-        guard let index = peers.firstIndex(of: peer) else { return }        // no party of this session
-        let resumed = state.withLock { state -> (CheckedContinuation<Result<[Bytes], BulkError>, Never>, Result<[Bytes], BulkError>)? in
+        guard let index = peers.firstIndex(of: peer) else { return }  // no party of this session
+        let resumed = state.withLock {
+            state -> (CheckedContinuation<Result<[Bytes], BulkError>, Never>, Result<[Bytes], BulkError>)? in
             if state.failure != nil { return nil }
             if let error = state.inboxes[index].append(fragment, from: peer, maximumBytes: maximumMessageBytes) {
                 state.failure = error
@@ -162,7 +165,9 @@ extension BulkSession.State {
             return message
         }
     }
-    fileprivate mutating func takeWaiter() -> (parties: Range<Int>, continuation: CheckedContinuation<Result<[Bytes], BulkError>, Never>)? {
+    fileprivate mutating func takeWaiter() -> (
+        parties: Range<Int>, continuation: CheckedContinuation<Result<[Bytes], BulkError>, Never>
+    )? {
         defer { waiter = nil }
         return waiter
     }
@@ -172,7 +177,8 @@ extension BulkSession.Inbox {
     fileprivate mutating func append(_ fragment: BulkFragment, from peer: Address, maximumBytes: Int) -> BulkError? {
         guard fragment.total <= maximumBytes else { return .tooLongFrom(peer, bytes: Int(fragment.total), maximum: maximumBytes) }
         guard fragment.sequence == sequence, fragment.offset == partial.count, fragment.offset == 0 || fragment.total == total,
-              messages.count < BulkSession.maximumMessagesAhead, waitingBytes <= 2 * maximumBytes else { return .disorder(peer) }
+            messages.count < BulkSession.maximumMessagesAhead, waitingBytes <= 2 * maximumBytes
+        else { return .disorder(peer) }
         if fragment.offset == 0 {
             total = Int(fragment.total)
             partial.reserveCapacity(total)
@@ -213,7 +219,8 @@ struct BulkFragment {
     init?(_ payload: ByteBuffer) {
         var payload = payload
         guard let id = payload.readSlice(length: 32), let session = Hash32(id.readableBytesView),
-              let (sequence, total, offset) = payload.readMultipleIntegers(as: (UInt32, UInt32, UInt32).self) else { return nil }
+            let (sequence, total, offset) = payload.readMultipleIntegers(as: (UInt32, UInt32, UInt32).self)
+        else { return nil }
         self.session = session
         (self.sequence, self.total, self.offset) = (sequence, total, offset)
         bytes = payload
@@ -245,7 +252,9 @@ final class SessionTable: Sendable {
             copy.bytes = ByteBuffer(bytes: fragment.bytes.readableBytesView)
             var early = state.early.removeValue(forKey: peer) ?? []
             early.append(copy)
-            while early.count > SessionTable.maximumEarlyFragments || early.reduce(0, { $0 + $1.bytes.readableBytes }) > SessionTable.maximumEarlyBytes {
+            while early.count > SessionTable.maximumEarlyFragments
+                || early.reduce(0, { $0 + $1.bytes.readableBytes }) > SessionTable.maximumEarlyBytes
+            {
                 early.removeFirst()
             }
             state.early[peer] = early
@@ -317,7 +326,9 @@ final class SessionTable: Sendable {
                     }
                     if isLate { continuation.resume() }
                 }
-            } onCancel: { state.withLock { $0.linkWaiters.removeValue(forKey: ticket) }?.resume() }
+            } onCancel: {
+                state.withLock { $0.linkWaiters.removeValue(forKey: ticket) }?.resume()
+            }
         }
     }
 }
@@ -325,7 +336,9 @@ final class SessionTable: Sendable {
 extension PeerNetwork {
     /// Opens this node's side of a session with `peers`, in the order that `exchange` shall use. Waits until there is a bulk link
     /// to each; cancel the task to give up.
-    package func openSession(_ id: Hash32, with peers: [Address], maximumMessageBytes: Int = 32 << 20) async throws(BulkError) -> BulkSession {
+    package func openSession(
+        _ id: Hash32, with peers: [Address], maximumMessageBytes: Int = 32 << 20
+    ) async throws(BulkError) -> BulkSession {
         precondition(!peers.contains(address) && Set(peers).count == peers.count)
         await sessions.waitForLinks { peers.allSatisfy { self.bulkLink(to: $0) != nil } }
         if Task.isCancelled { throw .cancelled }

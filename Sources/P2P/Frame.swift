@@ -6,9 +6,11 @@ package struct FrameID: Hashable, Sendable, RawRepresentable, CustomStringConver
     package var rawValue: UInt16
     package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    package static let hello = FrameID(rawValue: 0x00), disconnect = FrameID(rawValue: 0x01), ping = FrameID(rawValue: 0x02), pong = FrameID(rawValue: 0x03)
+    package static let hello = FrameID(rawValue: 0x00), disconnect = FrameID(rawValue: 0x01), ping = FrameID(rawValue: 0x02),
+        pong = FrameID(rawValue: 0x03)
     package static let status = FrameID(rawValue: 0x10), proposal = FrameID(rawValue: 0x12), prepare = FrameID(rawValue: 0x13)
-    package static let commit = FrameID(rawValue: 0x14), roundChange = FrameID(rawValue: 0x15), sealedHeader = FrameID(rawValue: 0x16)
+    package static let commit = FrameID(rawValue: 0x14), roundChange = FrameID(rawValue: 0x15),
+        sealedHeader = FrameID(rawValue: 0x16)
     package static let transactions = FrameID(rawValue: 0x20), refused = FrameID(rawValue: 0x21)
     package static let getHeaders = FrameID(rawValue: 0x30), headers = FrameID(rawValue: 0x31), getBodies = FrameID(rawValue: 0x32)
     package static let bodies = FrameID(rawValue: 0x33), getReceipts = FrameID(rawValue: 0x34), receipts = FrameID(rawValue: 0x35)
@@ -65,7 +67,9 @@ package struct Frame: Equatable, Sendable {
 
     package var encoded: Bytes {
         let count = UInt32(payload.count)
-        return (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) } + [UInt8(id.rawValue >> 8), UInt8(id.rawValue & 255)] + payload
+        return (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) } + [
+            UInt8(id.rawValue >> 8), UInt8(id.rawValue & 255),
+        ] + payload
     }
     func buffer(_ allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: Frame.headerBytes + payload.count)
@@ -104,7 +108,8 @@ package struct FrameDecoder {
 
     package mutating func next() throws(FrameError) -> (id: FrameID, payload: ByteBuffer)? {
         guard let length: UInt32 = pending.getInteger(at: pending.readerIndex),
-              let raw: UInt16 = pending.getInteger(at: pending.readerIndex + 4) else { return nil }
+            let raw: UInt16 = pending.getInteger(at: pending.readerIndex + 4)
+        else { return nil }
         let id = FrameID(rawValue: raw)
         guard let maximum = id.maximumBytes else { throw .unknown(id) }
         guard length <= maximum else { throw .tooLarge(id, bytes: Int(length), maximum: maximum) }

@@ -24,7 +24,10 @@ package struct Hello: Equatable, Sendable {
     static let version: UInt64 = 1
     static let maximumClientBytes = 64
 
-    package init(chainId: UInt64, genesisHash: Hash32, fork: ForkID, headNumber: UInt64, headHash: Hash32, headTime: UInt64, flags: Flags = [], client: String) {
+    package init(
+        chainId: UInt64, genesisHash: Hash32, fork: ForkID, headNumber: UInt64, headHash: Hash32, headTime: UInt64,
+        flags: Flags = [], client: String
+    ) {
         self.chainId = chainId
         self.genesisHash = genesisHash
         self.fork = fork
@@ -55,13 +58,20 @@ package struct Hello: Equatable, Sendable {
     package init(encoded: Bytes) throws(HelloError) {
         do throws(RLPError) {
             let f = try RLP.decode(encoded).asList
-            guard f.count == 9, try f[0].asUInt64 == Hello.version else { throw RLPError.countMismatch(expected: 9, found: f.count) }
+            guard f.count == 9, try f[0].asUInt64 == Hello.version else {
+                throw RLPError.countMismatch(expected: 9, found: f.count)
+            }
             let pair = try f[3].asList(count: 2), hash = try pair[0].asBytes, name = try f[8].asBytes
             guard hash.count == 4 else { throw RLPError.lengthMismatch(expected: 4, found: hash.count) }
-            guard name.count <= Hello.maximumClientBytes else { throw RLPError.lengthMismatch(expected: Hello.maximumClientBytes, found: name.count) }
-            self.init(chainId: try f[1].asUInt64, genesisHash: try f[2].asHash, fork: ForkID(hash: hash.reduce(0) { $0 << 8 | UInt32($1) }, next: try pair[1].asUInt64),
-                      headNumber: try f[4].asUInt64, headHash: try f[5].asHash, headTime: try f[6].asUInt64, flags: Flags(rawValue: try f[7].asUInt64),
-                      client: "")
+            guard name.count <= Hello.maximumClientBytes else {
+                throw RLPError.lengthMismatch(expected: Hello.maximumClientBytes, found: name.count)
+            }
+            self.init(
+                chainId: try f[1].asUInt64, genesisHash: try f[2].asHash,
+                fork: ForkID(hash: hash.reduce(0) { $0 << 8 | UInt32($1) }, next: try pair[1].asUInt64),
+                headNumber: try f[4].asUInt64, headHash: try f[5].asHash, headTime: try f[6].asUInt64,
+                flags: Flags(rawValue: try f[7].asUInt64),
+                client: "")
             // The name is shown in logs and consoles: printable ASCII only.
             guard name.allSatisfy({ (0x20..<0x7f).contains($0) }) else { throw RLPError.bytesExpected }
             client = String(decoding: name, as: UTF8.self)

@@ -74,7 +74,9 @@ final class Link: ChannelInboundHandler {
     // MARK: coming up
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case .handshakeCompleted(let negotiated)? = event as? TLSUserEvent else { return context.fireUserInboundEventTriggered(event) }
+        guard case .handshakeCompleted(let negotiated)? = event as? TLSUserEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
         guard let key = identity.value, let kind = negotiated.flatMap(LinkKind.init(rawValue:)) else {
             network.log(.handshakeFailed(remote: remote, "no common protocol"))
             return close(.failed("no common protocol"))
@@ -89,8 +91,9 @@ final class Link: ChannelInboundHandler {
     }
 
     private func greet(_ hello: Hello, _ key: PublicKey, _ kind: LinkKind) {
-        let handle = LinkHandle(node: key.address, kind: kind, dial: dial, own: network.address, remote: remote, hello: hello, channel: context.channel,
-                                link: NIOLoopBound(self, eventLoop: context.eventLoop))
+        let handle = LinkHandle(
+            node: key.address, kind: kind, dial: dial, own: network.address, remote: remote, hello: hello, channel: context.channel,
+            link: NIOLoopBound(self, eventLoop: context.eventLoop))
         if let reason = network.objection(to: handle) { return refuse(reason) }
         leaveDoor()
         phase = .welcomed(handle)
@@ -136,7 +139,9 @@ final class Link: ChannelInboundHandler {
             if id == .disconnect { return disconnected(payload, by: key.address) }
             guard id == .hello else { throw .beforeAdmission(id) }
             let hello: Hello
-            do throws(HelloError) { hello = try Hello(encoded: Bytes(payload.readableBytesView)) } catch { throw .malformed(.hello) }
+            do throws(HelloError) { hello = try Hello(encoded: Bytes(payload.readableBytesView)) } catch {
+                throw .malformed(.hello)
+            }
             greet(hello, key, kind)
         case .welcomed(let handle):
             if id == .disconnect { return disconnected(payload, by: handle.node) }
@@ -150,7 +155,9 @@ final class Link: ChannelInboundHandler {
                 guard payload.readableBytes == 8 else { throw .malformed(id) }
                 enqueue(frame(.pong, payload), urgent: true)
             case .pong:
-                guard payload.readableBytes == 8, let sent: UInt64 = payload.getInteger(at: payload.readerIndex) else { throw .malformed(id) }
+                guard payload.readableBytes == 8, let sent: UInt64 = payload.getInteger(at: payload.readerIndex) else {
+                    throw .malformed(id)
+                }
                 handle.measured(NIODeadline.now().uptimeNanoseconds &- sent)
             case .session:
                 guard handle.kind == .bulk else { throw .misplaced(id) }
@@ -245,7 +252,9 @@ final class Link: ChannelInboundHandler {
     private func ping() {
         guard let handle else { return }
         // A link that we do not read for want of credit is not silent.
-        if .now() - lastHeard > .seconds(Link.silenceSeconds), handle.unreadBytes <= LinkHandle.maximumUnreadBytes { return close(.silent) }
+        if .now() - lastHeard > .seconds(Link.silenceSeconds), handle.unreadBytes <= LinkHandle.maximumUnreadBytes {
+            return close(.silent)
+        }
         var time = context.channel.allocator.buffer(capacity: 8)
         time.writeInteger(NIODeadline.now().uptimeNanoseconds)
         enqueue(frame(.ping, time), urgent: true)

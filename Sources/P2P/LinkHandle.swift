@@ -23,7 +23,10 @@ final class LinkHandle: Sendable {
     /// One largest frame; beyond it the link is not read until its room has caught up.
     static let maximumUnreadBytes = 9 << 20
 
-    init(node: Address, kind: LinkKind, dial: PeerNetwork.DialKey?, own: Address, remote: String, hello: Hello, channel: any Channel, link: NIOLoopBound<Link>) {
+    init(
+        node: Address, kind: LinkKind, dial: PeerNetwork.DialKey?, own: Address, remote: String, hello: Hello, channel: any Channel,
+        link: NIOLoopBound<Link>
+    ) {
         self.node = node
         self.kind = kind
         self.dial = dial
@@ -94,8 +97,9 @@ final class LinkHandle: Sendable {
     }
     var report: LinkReport {
         let table = traffic.withLock { $0 }
-        return LinkReport(node: node, kind: kind, remote: remote, isDialed: dial != nil, hello: hello, roundTrip: roundTrip,
-                          queuedBytes: waiting.load(ordering: .relaxed),
-                          traffic: Dictionary(uniqueKeysWithValues: TrafficClass.allCases.map { ($0, table[$0.rawValue]) }))
+        return LinkReport(
+            node: node, kind: kind, remote: remote, isDialed: dial != nil, hello: hello, roundTrip: roundTrip,
+            queuedBytes: waiting.load(ordering: .relaxed),
+            traffic: Dictionary(uniqueKeysWithValues: TrafficClass.allCases.map { ($0, table[$0.rawValue]) }))
     }
 }

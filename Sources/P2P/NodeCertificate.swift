@@ -18,8 +18,10 @@ package struct NodeCertificate: Sendable {
     package static let extensionIdentifier = "1.3.6.1.4.1.53594.1.1"
     static let signatureDomain = Bytes("libp2p-tls-handshake:".utf8)
     /// SubjectPublicKeyInfo of an uncompressed point on the named curve P-256, up to the point.
-    static let p256Prefix: Bytes = [0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
-                                    0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04]
+    static let p256Prefix: Bytes = [
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
+        0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    ]
     static let keyPrefix: Bytes = [0x08, 0x02, 0x12, 0x21]
 
     /// A fresh certificate for `key`.
@@ -36,25 +38,30 @@ package struct NodeCertificate: Sendable {
         defer { EVP_PKEY_CTX_free(context) }
         var key: OpaquePointer?
         guard EVP_PKEY_keygen_init(context) == 1, EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1,
-              EVP_PKEY_keygen(context, &key) == 1, let certificate = X509_new() else { throw .library }
+            EVP_PKEY_keygen(context, &key) == 1, let certificate = X509_new()
+        else { throw .library }
         defer { EVP_PKEY_free(key) }
         defer { X509_free(certificate) }
         var serial: UInt64 = 0
         guard withUnsafeMutableBytes(of: &serial, { RAND_bytes($0.bindMemory(to: UInt8.self).baseAddress, 8) }) == 1,
-              X509_set_version(certificate, 2) == 1, ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1 | 1) == 1,
-              ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate), "19750101000000Z") == 1,
-              ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate), "40960101000000Z") == 1,
-              X509_set_pubkey(certificate, key) == 1, let subjectPublicKeyInfo = encoded({ i2d_PUBKEY(key, $0) }) else { throw .library }
+            X509_set_version(certificate, 2) == 1,
+            ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1 | 1) == 1,
+            ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate), "19750101000000Z") == 1,
+            ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate), "40960101000000Z") == 1,
+            X509_set_pubkey(certificate, key) == 1, let subjectPublicKeyInfo = encoded({ i2d_PUBKEY(key, $0) })
+        else { throw .library }
         let value = binding(subjectPublicKeyInfo)
         guard let identifier = OBJ_txt2obj(NodeCertificate.extensionIdentifier, 1) else { throw .library }
         defer { ASN1_OBJECT_free(identifier) }
         guard let octets = ASN1_OCTET_STRING_new() else { throw .library }
         defer { ASN1_OCTET_STRING_free(octets) }
         guard ASN1_OCTET_STRING_set(octets, value, Int32(value.count)) == 1,
-              let added = X509_EXTENSION_create_by_OBJ(nil, identifier, 1, octets) else { throw .library }
+            let added = X509_EXTENSION_create_by_OBJ(nil, identifier, 1, octets)
+        else { throw .library }
         defer { X509_EXTENSION_free(added) }
         guard X509_add_ext(certificate, added, -1) == 1, X509_sign(certificate, key, EVP_sha256()) > 0,
-              let der = encoded({ i2d_X509(certificate, $0) }), let secret = encoded({ i2d_PrivateKey(key, $0) }) else { throw .library }
+            let der = encoded({ i2d_X509(certificate, $0) }), let secret = encoded({ i2d_PrivateKey(key, $0) })
+        else { throw .library }
         self.der = der
         privateKeyDER = secret
     }
@@ -73,15 +80,19 @@ package struct NodeCertificate: Sendable {
         defer { X509_free(certificate) }
         guard parsed.count == der.count, X509_get_version(certificate) == 2 else { throw .malformed }
         guard let info = encoded({ i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), $0) }), info.count == p256Prefix.count + 64,
-              info.starts(with: p256Prefix), X509_get_signature_nid(certificate) == NID_ecdsa_with_SHA256 else { throw .unsupportedAlgorithm }
+            info.starts(with: p256Prefix), X509_get_signature_nid(certificate) == NID_ecdsa_with_SHA256
+        else { throw .unsupportedAlgorithm }
         guard let key = X509_get0_pubkey(certificate), X509_verify(certificate, key) == 1 else { throw .selfSignature }
-        guard X509_cmp_time(X509_get0_notBefore(certificate), nil) < 0, X509_cmp_time(X509_get0_notAfter(certificate), nil) > 0 else { throw .notValidNow }
+        guard X509_cmp_time(X509_get0_notBefore(certificate), nil) < 0, X509_cmp_time(X509_get0_notAfter(certificate), nil) > 0
+        else { throw .notValidNow }
 
         let signed = try SignedKey(der: try binding(in: certificate))
         guard signed.publicKey.count == 37, signed.publicKey.starts(with: keyPrefix) else { throw .unsupportedNodeKey }
         let node: PublicKey
         do throws(SignatureError) { node = try PublicKey(sec1: signed.publicKey.dropFirst(4)) } catch { throw .unsupportedNodeKey }
-        guard node.verifies(der: signed.signature, digest: sha256(signatureDomain + info)) else { throw .forged(claimed: node.address) }
+        guard node.verifies(der: signed.signature, digest: sha256(signatureDomain + info)) else {
+            throw .forged(claimed: node.address)
+        }
         return node
     }
 

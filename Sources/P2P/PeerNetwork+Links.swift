@@ -110,7 +110,9 @@ extension PeerNetwork {
             .connectTimeout(.seconds(3))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
-            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 16_384, maximum: 262_144))
+            .channelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 16_384, maximum: 262_144)
+            )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try self.initialize(channel, self.clientTLS[dial.kind]!, dial: dial) }
             }
@@ -134,15 +136,18 @@ extension PeerNetwork {
 
     func deliver(_ id: FrameID, _ payload: ByteBuffer, from handle: LinkHandle) {
         let stream = state.withLock { state in state.streams.first { $0.ids.contains { $0.contains(id) } }?.to }
-        guard let stream else { return }        // no room serves this here: a client-only or test network
+        guard let stream else { return }  // no room serves this here: a client-only or test network
         let bytes = payload.readableBytes + Frame.headerBytes
         handle.markUnread(bytes)
-        stream.yield(PeerStream.Item(event: .frame(Frame(id, Bytes(payload.readableBytesView)), from: handle.node), link: handle, bytes: bytes))
+        stream.yield(
+            PeerStream.Item(
+                event: .frame(Frame(id, Bytes(payload.readableBytesView)), from: handle.node), link: handle, bytes: bytes))
     }
 
     func charge(_ offence: Offence, to peer: Address) {
         let (isCut, links) = state.withLock { state -> (Bool, [LinkHandle]) in
-            let isCut = state.scores.charge(offence, to: peer, isValidator: state.view.validators.contains(peer), now: PeerNetwork.now)
+            let isCut = state.scores.charge(
+                offence, to: peer, isValidator: state.view.validators.contains(peer), now: PeerNetwork.now)
             return (isCut, LinkKind.allCases.compactMap { state.links[LinkKey(node: peer, kind: $0)] })
         }
         if isCut { links.forEach { $0.refuse(.protocolBreach) } }
@@ -169,7 +174,9 @@ extension PeerNetwork {
         let (items, continuation) = AsyncStream.makeStream(of: PeerStream.Item.self, bufferingPolicy: .unbounded)
         state.withLock { state in
             precondition(!state.isRunning, "streams are asked for before run")
-            precondition(!state.streams.contains { stream in stream.ids.contains { old in ids.contains { $0.overlaps(old) } } }, "two rooms claim one frame")
+            precondition(
+                !state.streams.contains { stream in stream.ids.contains { old in ids.contains { $0.overlaps(old) } } },
+                "two rooms claim one frame")
             state.streams.append((ids, continuation))
         }
         return PeerStream(items: items)
@@ -185,7 +192,8 @@ extension PeerNetwork {
     /// To all linked peers, or to those of them that are named; encoded once.
     package func broadcast(_ frame: Frame, to peers: Set<Address>? = nil, except: Address? = nil) {
         let links = state.withLock { state in
-            state.links.filter { $0.key.kind == .control && $0.key.node != except && peers?.contains($0.key.node) ?? true }.map(\.value)
+            state.links.filter { $0.key.kind == .control && $0.key.node != except && peers?.contains($0.key.node) ?? true }.map(
+                \.value)
         }
         let buffer = frame.buffer(ByteBufferAllocator())
         for link in links { _ = link.send(buffer, urgent: frame.id.isUrgent) }

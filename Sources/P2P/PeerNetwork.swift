@@ -25,8 +25,11 @@ package final class PeerNetwork: Sendable {
         package var tap: (any NetworkTap)?
         package var log: @Sendable (NetworkFact) -> Void
 
-        package init(host: String = "127.0.0.1", port: Int = 0, key: PrivateKey, client: String, peers: [Endpoint] = [], tap: (any NetworkTap)? = nil,
-                     log: @escaping @Sendable (NetworkFact) -> Void = { _ in }) {
+        package init(
+            host: String = "127.0.0.1", port: Int = 0, key: PrivateKey, client: String, peers: [Endpoint] = [],
+            tap: (any NetworkTap)? = nil,
+            log: @escaping @Sendable (NetworkFact) -> Void = { _ in }
+        ) {
             self.host = host
             self.port = port
             self.key = key
@@ -90,9 +93,13 @@ package final class PeerNetwork: Sendable {
                 .serverChannelOption(.autoRead, value: false)
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
-                .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 16_384, maximum: 262_144))
+                .childChannelOption(
+                    .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 16_384, maximum: 262_144)
+                )
                 .childChannelInitializer { channel in
-                    guard let network = cell.network.withLock({ $0 }), network.enterDoor(channel) else { return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+                    guard let network = cell.network.withLock({ $0 }), network.enterDoor(channel) else {
+                        return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                    }
                     return channel.eventLoop.makeCompletedFuture { try network.initialize(channel, contexts.server, dial: nil) }
                 }
                 .bind(host: configuration.host, port: configuration.port).get()
@@ -107,8 +114,10 @@ package final class PeerNetwork: Sendable {
         }
     }
 
-    private init(_ configuration: Configuration, _ view: LocalView, _ group: MultiThreadedEventLoopGroup, _ listener: any Channel,
-                 _ clientTLS: [LinkKind: NIOSSLContext]) {
+    private init(
+        _ configuration: Configuration, _ view: LocalView, _ group: MultiThreadedEventLoopGroup, _ listener: any Channel,
+        _ clientTLS: [LinkKind: NIOSSLContext]
+    ) {
         address = configuration.key.address
         port = listener.localAddress?.port ?? configuration.port
         tap = configuration.tap
@@ -131,8 +140,10 @@ package final class PeerNetwork: Sendable {
             try await listener.setOption(.autoRead, value: true).get()
             for index in 0..<count { schedule(DialKey(index: index, kind: .control), first: true) }
             await withTaskCancellationHandler {
-                _ = try? await listener.closeFuture.get()       // fails never: the future of a close
-            } onCancel: { listener.close(promise: nil) }
+                _ = try? await listener.closeFuture.get()  // fails never: the future of a close
+            } onCancel: {
+                listener.close(promise: nil)
+            }
             let links = state.withLock { state in
                 state.isStopping = true
                 return Array(state.links.values)
@@ -146,7 +157,9 @@ package final class PeerNetwork: Sendable {
     }
 
     /// TLS 1.3 with this node's fresh certificate. The verifier of each connection judges the peer's.
-    private static func tlsContexts(_ key: PrivateKey) throws(PeerNetworkError) -> (server: NIOSSLContext, client: [LinkKind: NIOSSLContext]) {
+    private static func tlsContexts(
+        _ key: PrivateKey
+    ) throws(PeerNetworkError) -> (server: NIOSSLContext, client: [LinkKind: NIOSSLContext]) {
         let own: NodeCertificate
         do throws(CertificateError) { own = try NodeCertificate(for: key) } catch { throw .certificate(error) }
         do {

@@ -71,7 +71,9 @@ package struct Door: Sendable {
         guard waiting < Door.maximumWaiting else { return false }
         if fullAt.count >= Door.maximumAddresses { fullAt = fullAt.filter { $0.value > now } }
         let next = max(fullAt[address] ?? 0, now) + Door.interval
-        guard next <= now + Door.burst * Door.interval, fullAt.count < Door.maximumAddresses || fullAt[address] != nil else { return false }
+        guard next <= now + Door.burst * Door.interval, fullAt.count < Door.maximumAddresses || fullAt[address] != nil else {
+            return false
+        }
         fullAt[address] = next
         waiting += 1
         return true
@@ -92,8 +94,10 @@ package struct LocalView: Sendable {
     package var members: Set<Address>
     package var validators: Set<Address>
 
-    package init(chainId: UInt64, forks: ForkSchedule, headNumber: UInt64, headHash: Hash32, headTime: UInt64, flags: Hello.Flags = [],
-                 members: Set<Address>, validators: Set<Address>) {
+    package init(
+        chainId: UInt64, forks: ForkSchedule, headNumber: UInt64, headHash: Hash32, headTime: UInt64, flags: Hello.Flags = [],
+        members: Set<Address>, validators: Set<Address>
+    ) {
         self.chainId = chainId
         self.forks = forks
         self.headNumber = headNumber
@@ -108,8 +112,10 @@ package struct LocalView: Sendable {
     private var forkHead: UInt64 { headTime / 1_000 }
 
     func hello(client: String) -> Hello {
-        Hello(chainId: chainId, genesisHash: forks.genesisHash, fork: forks.id(atHead: forkHead), headNumber: headNumber, headHash: headHash, headTime: headTime,
-              flags: flags, client: client)
+        Hello(
+            chainId: chainId, genesisHash: forks.genesisHash, fork: forks.id(atHead: forkHead), headNumber: headNumber,
+            headHash: headHash, headTime: headTime,
+            flags: flags, client: client)
     }
 
     /// Why a peer may not stay; nil: it may.

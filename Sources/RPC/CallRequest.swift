@@ -24,17 +24,26 @@ package struct CallRequest: Equatable, Sendable {
         guard gasPrice == nil || (maxFee == nil && tip == nil) else {
             throw .invalidParameters("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
         }
-        if let maxFee, let tip, tip > maxFee { throw .invalidParameters("maxFeePerGas (\(maxFee)) < maxPriorityFeePerGas (\(tip))") }
-        var payload = TransactionPayload(kind: .dynamicFee, chainId: try field("chainId", Field.quantity), nonce: try field("nonce", Field.number) ?? 0,
-                                         maxPriorityFeePerGas: gasPrice ?? tip ?? .zero, maxFeePerGas: gasPrice ?? maxFee ?? tip ?? .zero,
-                                         gasLimit: try field("gas", Field.number) ?? 0, to: try field("to", Field.address),
-                                         value: try field("value", Field.quantity) ?? .zero, data: input ?? data ?? [])
+        if let maxFee, let tip, tip > maxFee {
+            throw .invalidParameters("maxFeePerGas (\(maxFee)) < maxPriorityFeePerGas (\(tip))")
+        }
+        var payload = TransactionPayload(
+            kind: .dynamicFee, chainId: try field("chainId", Field.quantity), nonce: try field("nonce", Field.number) ?? 0,
+            maxPriorityFeePerGas: gasPrice ?? tip ?? .zero, maxFeePerGas: gasPrice ?? maxFee ?? tip ?? .zero,
+            gasLimit: try field("gas", Field.number) ?? 0, to: try field("to", Field.address),
+            value: try field("value", Field.quantity) ?? .zero, data: input ?? data ?? [])
         for entry in try field("accessList", Field.list) ?? [] { payload.accessList.append(try AccessListEntry(entry)) }
         for entry in try field("authorizationList", Field.list) ?? [] { payload.authorizations.append(try Authorization(entry)) }
-        for hash in try field("blobVersionedHashes", Field.list) ?? [] { payload.blobHashes.append(try Field.hash(hash, "blobVersionedHashes")) }
+        for hash in try field("blobVersionedHashes", Field.list) ?? [] {
+            payload.blobHashes.append(try Field.hash(hash, "blobVersionedHashes"))
+        }
         payload.maxFeePerBlobGas = try field("maxFeePerBlobGas", Field.quantity) ?? .zero
-        payload.kind = !payload.authorizations.isEmpty ? .setCode : !payload.blobHashes.isEmpty ? .blob
-            : gasPrice == nil ? .dynamicFee : payload.accessList.isEmpty ? .legacy : .accessList
+        payload.kind =
+            !payload.authorizations.isEmpty
+            ? .setCode
+            : !payload.blobHashes.isEmpty
+                ? .blob
+                : gasPrice == nil ? .dynamicFee : payload.accessList.isEmpty ? .legacy : .accessList
         self.init(sender: try field("from", Field.address) ?? .zero, payload: payload)
     }
 
@@ -78,7 +87,9 @@ package struct LogQuery: Equatable, Sendable {
         guard case .object(let all) = json else { throw .invalidParameters("a filter object is expected") }
         let members = all.filter { $0.value != .null }
         if let hash = members["blockHash"] {
-            guard members["fromBlock"] == nil, members["toBlock"] == nil else { throw .invalidParameters("cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other") }
+            guard members["fromBlock"] == nil, members["toBlock"] == nil else {
+                throw .invalidParameters("cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other")
+            }
             range = .block(try Field.hash(hash, "blockHash"))
         } else {
             var ends: [BlockReference?] = []
@@ -91,7 +102,9 @@ package struct LogQuery: Equatable, Sendable {
         switch members["address"] {
         case nil: break
         case .array(let list)?:
-            guard list.count <= LogQuery.maximumAddresses else { throw .limitExceeded("more than \(LogQuery.maximumAddresses) addresses") }
+            guard list.count <= LogQuery.maximumAddresses else {
+                throw .limitExceeded("more than \(LogQuery.maximumAddresses) addresses")
+            }
             for entry in list { addresses.append(try Field.address(entry, "address")) }
         case let one?: addresses = [try Field.address(one, "address")]
         }
@@ -102,7 +115,9 @@ package struct LogQuery: Equatable, Sendable {
             switch position {
             case .null: topics.append([])
             case .array(let alternatives):
-                guard alternatives.count <= LogQuery.maximumAlternatives else { throw .limitExceeded("more than \(LogQuery.maximumAlternatives) alternatives for a topic") }
+                guard alternatives.count <= LogQuery.maximumAlternatives else {
+                    throw .limitExceeded("more than \(LogQuery.maximumAlternatives) alternatives for a topic")
+                }
                 var hashes: [Hash32] = []
                 // A null among alternatives accepts anything.
                 if !alternatives.contains(.null) { for entry in alternatives { hashes.append(try Field.hash(entry, "topics")) } }

@@ -62,7 +62,8 @@ package enum EthereumCall: Equatable, Sendable {
         case "debug_getRawTransaction", "eth_getRawTransactionByHash": self = .rawTransaction(try p.hash())
         case "eth_getTransactionByHash": self = .transaction(try p.hash())
         case "eth_getTransactionByBlockHashAndIndex": self = .transactionInBlock(.hash(try p.hash()), index: try p.number("index"))
-        case "eth_getTransactionByBlockNumberAndIndex": self = .transactionInBlock(try p.block(default: nil), index: try p.number("index"))
+        case "eth_getTransactionByBlockNumberAndIndex":
+            self = .transactionInBlock(try p.block(default: nil), index: try p.number("index"))
         case "eth_getTransactionReceipt": self = .receipt(try p.hash())
         case "eth_sendRawTransaction": self = .sendRawTransaction(try p.data("transaction"))
         case "eth_getBalance": self = .balance(try p.address(), try p.block())
@@ -99,7 +100,8 @@ package enum EthereumCall: Equatable, Sendable {
         let newest = try p.block(default: nil)
         var percentiles: [Double] = []
         for value in try Field.list(p.optional() ?? [], "percentiles") {
-            guard let percentile = value.asDouble, percentile >= percentiles.last ?? 0, percentile <= 100, percentiles.count < 100 else {
+            guard let percentile = value.asDouble, percentile >= percentiles.last ?? 0, percentile <= 100, percentiles.count < 100
+            else {
                 throw .invalidParameters("percentiles: at most 100 rising numbers from 0 to 100 expected")
             }
             percentiles.append(percentile)

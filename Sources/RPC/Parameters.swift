@@ -26,7 +26,9 @@ package struct Parameters {
         guard next >= values.count else { throw .invalidParameters("too many arguments, want at most \(next)") }
     }
 
-    package mutating func address(_ name: String = "address") throws(RPCError) -> Address { try Field.address(try required(name), name) }
+    package mutating func address(_ name: String = "address") throws(RPCError) -> Address {
+        try Field.address(try required(name), name)
+    }
     package mutating func hash(_ name: String = "hash") throws(RPCError) -> Hash32 { try Field.hash(try required(name), name) }
     package mutating func data(_ name: String = "data") throws(RPCError) -> Bytes { try Field.data(try required(name), name) }
     package mutating func word(_ name: String) throws(RPCError) -> U256 { try Field.word(try required(name), name) }
@@ -63,8 +65,12 @@ package enum Field {
     }
     /// A quantity: `0x`, no leading zeros.
     package static func quantity(_ json: JSON, _ name: String) throws(RPCError) -> U256 {
-        guard let text = json.asString, let value = U256(hex: text) else { throw .invalidParameters("\(name): hex quantity expected") }
-        guard value.quantity.utf8.count == text.utf8.count else { throw .invalidParameters("\(name): hex number with leading zero digits") }
+        guard let text = json.asString, let value = U256(hex: text) else {
+            throw .invalidParameters("\(name): hex quantity expected")
+        }
+        guard value.quantity.utf8.count == text.utf8.count else {
+            throw .invalidParameters("\(name): hex number with leading zero digits")
+        }
         return value
     }
     package static func number(_ json: JSON, _ name: String) throws(RPCError) -> UInt64 {

@@ -35,7 +35,8 @@ package struct RPCError: Error, Equatable, Sendable {
     /// `Error(string)`: selector 08c379a0, offset 32, length, text.
     package static func revertReason(_ returned: Bytes) -> String? {
         guard returned.count >= 68, returned.starts(with: [0x08, 0xc3, 0x79, 0xa0]), U256(bigEndian: returned[4..<36]) == 32,
-              let count = U256(bigEndian: returned[36..<68]).asUInt64, count <= UInt64(returned.count - 68) else { return nil }
+            let count = U256(bigEndian: returned[36..<68]).asUInt64, count <= UInt64(returned.count - 68)
+        else { return nil }
         return String(validating: returned[68..<(68 + Int(count))], as: UTF8.self)
     }
 

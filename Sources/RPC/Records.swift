@@ -34,7 +34,9 @@ package struct TransactionRecord: Equatable, Sendable {
         self.baseFeePerGas = baseFeePerGas
     }
     package init(_ recovered: RecoveredTransaction, place: Place? = nil, baseFeePerGas: U256 = .zero) {
-        self.init(transaction: recovered.transaction, hash: recovered.hash, sender: recovered.sender, place: place, baseFeePerGas: baseFeePerGas)
+        self.init(
+            transaction: recovered.transaction, hash: recovered.hash, sender: recovered.sender, place: place,
+            baseFeePerGas: baseFeePerGas)
     }
 }
 
@@ -77,8 +79,11 @@ package struct ReceiptRecord: Equatable, Sendable {
     package var to: Address?
     package var contractAddress: Address?
 
-    package init(type: UInt8, succeeded: Bool, cumulativeGasUsed: UInt64, gasUsed: UInt64, effectiveGasPrice: U256, bloom: Bloom, logs: [Log], firstLogIndex: Int,
-                 transactionHash: Hash32, place: Place, sender: Address, to: Address?, contractAddress: Address?) {
+    package init(
+        type: UInt8, succeeded: Bool, cumulativeGasUsed: UInt64, gasUsed: UInt64, effectiveGasPrice: U256, bloom: Bloom,
+        logs: [Log], firstLogIndex: Int,
+        transactionHash: Hash32, place: Place, sender: Address, to: Address?, contractAddress: Address?
+    ) {
         self.type = type
         self.succeeded = succeeded
         self.cumulativeGasUsed = cumulativeGasUsed
@@ -135,7 +140,9 @@ package struct ProofRecord: Equatable, Sendable {
     package var nodes: [Bytes]
     package var slots: [Slot]
 
-    package init(address: Address, nonce: UInt64, balance: U256, codeHash: Hash32, storageHash: Hash32, nodes: [Bytes], slots: [Slot]) {
+    package init(
+        address: Address, nonce: UInt64, balance: U256, codeHash: Hash32, storageHash: Hash32, nodes: [Bytes], slots: [Slot]
+    ) {
         self.address = address
         self.nonce = nonce
         self.balance = balance

@@ -71,12 +71,16 @@ package enum Incoming: Sendable {
         func fault(_ why: String) -> Result<Request, Fault> { .failure(Fault(id: id, error: .invalidRequest(why))) }
         guard case .object(let members) = json else { return fault("an object is expected") }
         guard members["jsonrpc"] == "2.0" else { return fault("jsonrpc must be \"2.0\"") }
-        guard let method = members["method"]?.asString, method.utf8.count <= Request.maximumMethodBytes else { return fault("method missing") }
+        guard let method = members["method"]?.asString, method.utf8.count <= Request.maximumMethodBytes else {
+            return fault("method missing")
+        }
         switch members["params"] {
         case nil, .null?: return .success(Request(id: members["id"] == nil ? nil : id, method: method, parameters: []))
-        case .array(let parameters)?: return .success(Request(id: members["id"] == nil ? nil : id, method: method, parameters: parameters))
+        case .array(let parameters)?:
+            return .success(Request(id: members["id"] == nil ? nil : id, method: method, parameters: parameters))
         // By name: one object is the one parameter; methods of ours read it so.
-        case .object(let named)?: return .success(Request(id: members["id"] == nil ? nil : id, method: method, parameters: [.object(named)]))
+        case .object(let named)?:
+            return .success(Request(id: members["id"] == nil ? nil : id, method: method, parameters: [.object(named)]))
         default: return fault("params must be an array or an object")
         }
     }
@@ -92,7 +96,9 @@ package enum Response {
 
     /// The result in an answer to a request of ours.
     package static func result(of answer: JSON) throws(RPCError) -> JSON {
-        if let error = answer["error"], error != .null { throw RPCError(error) ?? .internalError("an error without code or message: \(error.text)") }
+        if let error = answer["error"], error != .null {
+            throw RPCError(error) ?? .internalError("an error without code or message: \(error.text)")
+        }
         guard let result = answer["result"] else { throw .internalError("an answer without result") }
         return result
     }

@@ -38,7 +38,10 @@ struct Dispatcher: Sendable {
             var out: Bytes = [UInt8(ascii: "[")]
             for request in requests {
                 guard out.count < Dispatcher.maximumAnswerBytes else {
-                    return (Response.failure(.null, .limitExceeded("batch answer larger than \(Dispatcher.maximumAnswerBytes) bytes")).canonical, begun)
+                    return (
+                        Response.failure(.null, .limitExceeded("batch answer larger than \(Dispatcher.maximumAnswerBytes) bytes"))
+                            .canonical, begun
+                    )
                 }
                 guard let one = await answer(request, for: caller, &begun) else { continue }
                 if out.count > 1 { out.append(UInt8(ascii: ",")) }
@@ -48,7 +51,9 @@ struct Dispatcher: Sendable {
         }
     }
 
-    private func answer(_ request: Result<Request, Incoming.Fault>, for caller: Caller, _ begun: inout [(String, Subscription)]) async -> JSON? {
+    private func answer(
+        _ request: Result<Request, Incoming.Fault>, for caller: Caller, _ begun: inout [(String, Subscription)]
+    ) async -> JSON? {
         switch request {
         case .failure(let fault): return Response.failure(fault.id, fault.error)
         case .success(let request):
@@ -59,17 +64,23 @@ struct Dispatcher: Sendable {
         }
     }
 
-    private func result(of request: Request, for caller: Caller, _ begun: inout [(String, Subscription)]) async throws(RPCError) -> JSON {
+    private func result(
+        of request: Request, for caller: Caller, _ begun: inout [(String, Subscription)]
+    ) async throws(RPCError) -> JSON {
         if let call = try EthereumCall(request) { return try await ethereum.answer(call) }
         switch request.method {
         case "eth_subscribe", "eth_unsubscribe":
-            guard let subscriber = caller.subscriber else { throw RPCError(code: -32601, message: "notifications not supported: use a WebSocket") }
+            guard let subscriber = caller.subscriber else {
+                throw RPCError(code: -32601, message: "notifications not supported: use a WebSocket")
+            }
             if request.method == "eth_unsubscribe" {
                 var parameters = Parameters(request.parameters, of: request.method)
                 return .bool(subscriber.cancel(try parameters.text("subscription")))
             }
             let subscription = try Subscription(request.parameters)
-            guard subscriber.count + begun.count < Subscriber.maximumSubscriptions else { throw .limitExceeded("more than \(Subscriber.maximumSubscriptions) subscriptions") }
+            guard subscriber.count + begun.count < Subscriber.maximumSubscriptions else {
+                throw .limitExceeded("more than \(Subscriber.maximumSubscriptions) subscriptions")
+            }
             let id = Subscriber.newIdentifier()
             begun.append((id, subscription))
             return .string(id)

@@ -23,7 +23,7 @@ package struct EthereumService: Sendable {
         case .peerCount: return .quantity(UInt64(await ledger.peerCount()))
         case .chainId: return .quantity(ledger.chainId)
         case .syncing: return await syncing()
-        case .accounts: return []           // keys never live behind RPC
+        case .accounts: return []  // keys never live behind RPC
         case .maxPriorityFeePerGas, .blobBaseFee: return "0x0"
         case .sha3(let bytes): return JSON(keccak256(bytes))
         case .sendRawTransaction(let bytes): return JSON(try await ledger.submit(bytes))
@@ -47,7 +47,8 @@ package struct EthereumService: Sendable {
         case .feeHistory(let blocks, let newest, let percentiles):
             return try FeeHistory(blocks: blocks, newest: try existing(newest, view), percentiles: percentiles, view).json
         case .block(let reference, let full): return try block(reference, view)?.json(full: full) ?? .null
-        case .transactionCountOfBlock(let reference): return try block(reference, view).map { .quantity(UInt64($0.transactions.count)) } ?? .null
+        case .transactionCountOfBlock(let reference):
+            return try block(reference, view).map { .quantity(UInt64($0.transactions.count)) } ?? .null
         case .uncleCount(let reference): return try block(reference, view).map { _ in "0x0" } ?? .null
         case .blockReceipts(let reference):
             guard let number = try number(reference, view), let receipts = try view.receipts(number) else { return .null }
@@ -60,7 +61,14 @@ package struct EthereumService: Sendable {
             return JSON(Block(header: found.header, transactions: found.transactions.map(\.transaction)).encoded)
         case .rawReceipts(let reference):
             guard let receipts = try view.receipts(try existing(reference, view)) else { throw .notFound("receipts") }
-            return .array(receipts.map { JSON(Receipt(type: $0.type, succeeded: $0.succeeded, cumulativeGasUsed: $0.cumulativeGasUsed, bloom: $0.bloom, logs: $0.logs).encoded) })
+            return .array(
+                receipts.map {
+                    JSON(
+                        Receipt(
+                            type: $0.type, succeeded: $0.succeeded, cumulativeGasUsed: $0.cumulativeGasUsed, bloom: $0.bloom,
+                            logs: $0.logs
+                        ).encoded)
+                })
         case .transaction(let hash):
             if let mined = try view.transaction(hash) { return mined.json }
             return await ledger.pooled(hash)?.json ?? .null
@@ -76,7 +84,8 @@ package struct EthereumService: Sendable {
         case .nonce(let address, let reference):
             let nonce = try view.nonce(address, at: try existing(reference, view))
             return .quantity(reference == .pending ? await ledger.pendingNonce(of: address, stateNonce: nonce) : nonce)
-        case .storage(let address, let slot, let reference): return JSON(try view.storage(address, slot, at: try existing(reference, view)).hash)
+        case .storage(let address, let slot, let reference):
+            return JSON(try view.storage(address, slot, at: try existing(reference, view)).hash)
         case .proof(let address, let keys, let reference): return try proof(address, keys, try existing(reference, view), view)
         case .call(let request, let reference):
             switch try view.call(request, at: try existing(reference, view)) {
@@ -84,7 +93,8 @@ package struct EthereumService: Sendable {
             case .reverted(let bytes): throw .reverted(bytes)
             case .halted(let why): throw .refused(why)
             }
-        case .estimateGas(let request, let reference): return .quantity(try view.estimateGas(request, at: try existing(reference, view)))
+        case .estimateGas(let request, let reference):
+            return .quantity(try view.estimateGas(request, at: try existing(reference, view)))
         case .logs(let query): return try logs(query, view)
         default: throw .internalError("call without an answer")
         }
@@ -128,7 +138,8 @@ package struct EthereumService: Sendable {
         return .array(try view.logs(query, from: from, to: to).map(\.json))
     }
 
-    private func proof(_ address: Address, _ keys: [String], _ number: UInt64, _ view: any LedgerSnapshot) throws(RPCError) -> JSON {
+    private func proof(_ address: Address, _ keys: [String], _ number: UInt64, _ view: any LedgerSnapshot) throws(RPCError) -> JSON
+    {
         var proof = try view.proof(address, slots: keys.map { U256(hex: $0) ?? .zero }, at: number)
         for index in proof.slots.indices { proof.slots[index].key = keys[index] }
         return proof.json
@@ -136,7 +147,10 @@ package struct EthereumService: Sendable {
 
     private func syncing() async -> JSON {
         guard let progress = await ledger.syncProgress() else { return false }
-        return ["startingBlock": .quantity(progress.startingBlock), "currentBlock": .quantity(progress.currentBlock), "highestBlock": .quantity(progress.highestBlock)]
+        return [
+            "startingBlock": .quantity(progress.startingBlock), "currentBlock": .quantity(progress.currentBlock),
+            "highestBlock": .quantity(progress.highestBlock),
+        ]
     }
 
     private func pool(_ call: EthereumCall) async -> JSON {
@@ -145,11 +159,17 @@ package struct EthereumService: Sendable {
             .object(Dictionary(records.map { (String($0.transaction.payload.nonce), $0.json) }, uniquingKeysWith: { $1 }))
         }
         func table(_ part: (PoolSender) -> [TransactionRecord]) -> JSON {
-            .object(Dictionary(content.compactMap { part($0).isEmpty ? nil : ($0.sender.description, byNonce(part($0))) }, uniquingKeysWith: { $1 }))
+            .object(
+                Dictionary(
+                    content.compactMap { part($0).isEmpty ? nil : ($0.sender.description, byNonce(part($0))) },
+                    uniquingKeysWith: { $1 }))
         }
         switch call {
         case .poolStatus:
-            return ["pending": .quantity(UInt64(content.reduce(0) { $0 + $1.executable.count })), "queued": .quantity(UInt64(content.reduce(0) { $0 + $1.queued.count }))]
+            return [
+                "pending": .quantity(UInt64(content.reduce(0) { $0 + $1.executable.count })),
+                "queued": .quantity(UInt64(content.reduce(0) { $0 + $1.queued.count })),
+            ]
         case .poolContentFrom(let address):
             let own = content.first { $0.sender == address }
             return ["pending": byNonce(own?.executable ?? []), "queued": byNonce(own?.queued ?? [])]
@@ -175,9 +195,13 @@ extension FeeHistory {
     }
 
     /// Tips at these percentiles of the block's gas.
-    private static func rewards(_ percentiles: [Double], _ number: UInt64, _ header: Header, _ view: any LedgerSnapshot) throws(RPCError) -> [U256] {
+    private static func rewards(
+        _ percentiles: [Double], _ number: UInt64, _ header: Header, _ view: any LedgerSnapshot
+    ) throws(RPCError) -> [U256] {
         let base = header.baseFeePerGas ?? .zero
-        let tips = (try view.receipts(number) ?? []).map { (tip: $0.effectiveGasPrice >= base ? $0.effectiveGasPrice &- base : .zero, gas: $0.gasUsed) }.sorted { $0.tip < $1.tip }
+        let tips = (try view.receipts(number) ?? []).map {
+            (tip: $0.effectiveGasPrice >= base ? $0.effectiveGasPrice &- base : .zero, gas: $0.gasUsed)
+        }.sorted { $0.tip < $1.tip }
         return percentiles.map { percentile in
             let threshold = Double(header.gasUsed) * percentile / 100
             var sum: UInt64 = 0

@@ -25,7 +25,11 @@ final class FilterTable: Sendable {
         // Not guessable: a filter belongs to whoever knows its name.
         let id = U256(UInt64.random(in: 1 ... .max), UInt64.random(in: 1 ... .max), 0, 0).quantity
         state.withLock { state in
-            if state.entries.count >= FilterTable.maximumFilters, let oldest = state.entries.min(by: { $0.value.used < $1.value.used })?.key { state.entries[oldest] = nil }
+            if state.entries.count >= FilterTable.maximumFilters,
+                let oldest = state.entries.min(by: { $0.value.used < $1.value.used })?.key
+            {
+                state.entries[oldest] = nil
+            }
             state.uses += 1
             state.entries[id] = Entry(filter: filter, used: state.uses)
         }
@@ -73,7 +77,9 @@ final class FilterTable: Sendable {
         case .pending(let hashes): return .array(hashes.map { JSON($0) })
         case .blocks(let next):
             var hashes: [JSON] = []
-            for number in stride(from: next, through: found.end, by: 1) { if let header = try view.header(number) { hashes.append(JSON(header.hash)) } }
+            for number in stride(from: next, through: found.end, by: 1) {
+                if let header = try view.header(number) { hashes.append(JSON(header.hash)) }
+            }
             return .array(hashes)
         case .logs(let query, let next):
             // The range of the query still holds: a filter may begin in the future or end.

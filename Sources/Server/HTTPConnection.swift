@@ -25,7 +25,10 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop), loop = context.eventLoop
-        server.opened(.init(requests: requests, subscriber: nil, reply: { reply in loop.execute { bound.value.handler.reply(reply, bound.value.context) } }))
+        server.opened(
+            .init(
+                requests: requests, subscriber: nil,
+                reply: { reply in loop.execute { bound.value.handler.reply(reply, bound.value.context) } }))
     }
     func handlerRemoved(context: ChannelHandlerContext) { arrival.finish() }
     func channelInactive(context: ChannelHandlerContext) {
@@ -39,7 +42,9 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
         case .head(let head): begin(head, context)
         case .body(let part):
             guard !isDeaf else { return }
-            guard body.readableBytes + part.readableBytes <= server.configuration.maximumRequestBytes else { return refuse(.payloadTooLarge, context) }
+            guard body.readableBytes + part.readableBytes <= server.configuration.maximumRequestBytes else {
+                return refuse(.payloadTooLarge, context)
+            }
             body.writeImmutableBuffer(part)
         case .end: if !isDeaf { finish(context) }
         }
@@ -49,7 +54,9 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
         self.head = head
         body.clear()
         guard server.isOurName(head.headers) else { return refuse(.misdirectedRequest, context) }
-        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }), length > server.configuration.maximumRequestBytes {
+        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
+            length > server.configuration.maximumRequestBytes
+        {
             return refuse(.payloadTooLarge, context)
         }
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
@@ -66,8 +73,11 @@ final class HTTPConnection: ChannelInboundHandler, RemovableChannelHandler {
         case (.OPTIONS, _): reply(.init(status: .noContent), context)
         case (.POST, _):
             // A form cannot be this type without asking first: no page can call us behind its visitor's back.
-            guard head.headers.first(name: "content-type")?.lowercased().hasPrefix("application/json") == true else { return refuse(.unsupportedMediaType, context) }
-            arrival.yield(.init(kind: .rpc, text: Bytes(body.readableBytesView), isAdministrator: server.isAdministrator(head.headers)))
+            guard head.headers.first(name: "content-type")?.lowercased().hasPrefix("application/json") == true else {
+                return refuse(.unsupportedMediaType, context)
+            }
+            arrival.yield(
+                .init(kind: .rpc, text: Bytes(body.readableBytesView), isAdministrator: server.isAdministrator(head.headers)))
             body.clear()
         case (.GET, _): refuse(.notFound, context)
         default: refuse(.methodNotAllowed, context)

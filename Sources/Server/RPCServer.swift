@@ -64,7 +64,9 @@ package final class RPCServer: Sendable {
     /// Opens the port; nobody is answered before `run`.
     ///
     /// - Parameter methods: of other rooms, by full name (`entente_…`).
-    package static func bind(_ configuration: Configuration, ledger: any LedgerBackend, methods: [String: Method] = [:]) async throws(RPCServerError) -> RPCServer {
+    package static func bind(
+        _ configuration: Configuration, ledger: any LedgerBackend, methods: [String: Method] = [:]
+    ) async throws(RPCServerError) -> RPCServer {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let cell = ServerCell()
         do {
@@ -75,7 +77,9 @@ package final class RPCServer: Sendable {
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .childChannelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 8 << 20))
                 .childChannelInitializer { channel in
-                    guard let server = cell.server.withLock({ $0 }), server.enter(channel) else { return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+                    guard let server = cell.server.withLock({ $0 }), server.enter(channel) else {
+                        return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                    }
                     return channel.eventLoop.makeCompletedFuture { try server.initialize(channel) }
                 }
                 .bind(host: configuration.host, port: configuration.port).get()
@@ -89,13 +93,17 @@ package final class RPCServer: Sendable {
         }
     }
 
-    private init(_ configuration: Configuration, _ ledger: any LedgerBackend, _ methods: [String: Method], _ group: MultiThreadedEventLoopGroup, _ listener: any Channel) {
+    private init(
+        _ configuration: Configuration, _ ledger: any LedgerBackend, _ methods: [String: Method],
+        _ group: MultiThreadedEventLoopGroup, _ listener: any Channel
+    ) {
         self.configuration = configuration
         self.ledger = ledger
         self.group = group
         self.listener = listener
         port = listener.localAddress?.port ?? configuration.port
-        dispatcher = Dispatcher(ethereum: EthereumService(ledger: ledger, clientVersion: configuration.clientVersion), methods: methods)
+        dispatcher = Dispatcher(
+            ethereum: EthereumService(ledger: ledger, clientVersion: configuration.clientVersion), methods: methods)
         state = Mutex(State())
         (connections, arrival) = AsyncStream.makeStream(of: Connection.self)
     }
@@ -109,7 +117,9 @@ package final class RPCServer: Sendable {
                     for events in ledger.events() { group.addTask { await self.publish(events) } }
                     for await connection in connections { group.addTask { await self.serve(connection) } }
                 }
-            } onCancel: { self.closeAll() }
+            } onCancel: {
+                self.closeAll()
+            }
             try await group.shutdownGracefully()
         } catch { throw .stopping("\(error)") }
     }
@@ -142,8 +152,11 @@ package final class RPCServer: Sendable {
 
     private func health() async -> Reply {
         let head = await ledger.snapshot().head, progress = await ledger.syncProgress()
-        let body: JSON = ["status": .string(progress == nil ? "ok" : "syncing"), "head": .integer(Int64(clamping: head.header.number)), "hash": JSON(head.hash),
-                          "peers": .integer(Int64(await ledger.peerCount()))]
+        let body: JSON = [
+            "status": .string(progress == nil ? "ok" : "syncing"), "head": .integer(Int64(clamping: head.header.number)),
+            "hash": JSON(head.hash),
+            "peers": .integer(Int64(await ledger.peerCount())),
+        ]
         return Reply(status: progress == nil ? .ok : .serviceUnavailable, body: body.canonical)
     }
 
@@ -163,7 +176,9 @@ package final class RPCServer: Sendable {
         }
     }
     func opened(_ connection: Connection) { arrival.yield(connection) }
-    func subscribed(_ subscriber: Subscriber, on channel: any Channel) { state.withLock { $0.subscribers[ObjectIdentifier(channel)] = subscriber } }
+    func subscribed(_ subscriber: Subscriber, on channel: any Channel) {
+        state.withLock { $0.subscribers[ObjectIdentifier(channel)] = subscriber }
+    }
 
     private func initialize(_ channel: any Channel) throws {
         let upgrader = NIOWebSocketServerUpgrader(
@@ -175,18 +190,24 @@ package final class RPCServer: Sendable {
             upgradePipelineHandler: { channel, head in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(NIOWebSocketFrameAggregator(minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 1_024,
-                                                                        maxAccumulatedFrameSize: self.configuration.maximumRequestBytes))
+                    try pipeline.addHandler(
+                        NIOWebSocketFrameAggregator(
+                            minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 1_024,
+                            maxAccumulatedFrameSize: self.configuration.maximumRequestBytes))
                     try pipeline.addHandler(WebSocketConnection(server: self, isAdministrator: self.isAdministrator(head.headers)))
                 }
             })
         let pipeline = channel.pipeline.syncOperations
         let http = HTTPConnection(server: self)
-        try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: true,
-                                                 withServerUpgrade: (upgraders: [upgrader], completionHandler: { context in
-                                                     context.pipeline.syncOperations.removeHandler(name: HTTPConnection.name, promise: nil)
-                                                 }),
-                                                 withErrorHandling: true)
+        try pipeline.configureHTTPServerPipeline(
+            withPipeliningAssistance: true,
+            withServerUpgrade: (
+                upgraders: [upgrader],
+                completionHandler: { context in
+                    context.pipeline.syncOperations.removeHandler(name: HTTPConnection.name, promise: nil)
+                }
+            ),
+            withErrorHandling: true)
         try pipeline.addHandler(IdleStateHandler(readTimeout: .seconds(60)))
         try pipeline.addHandler(http, name: HTTPConnection.name)
     }
@@ -208,7 +229,9 @@ package final class RPCServer: Sendable {
     func isAllowed(_ origin: String) -> Bool { configuration.origins.contains("*") || configuration.origins.contains(origin) }
 
     func isAdministrator(_ headers: HTTPHeaders) -> Bool {
-        guard let token = configuration.administratorToken, let shown = headers.first(name: "authorization"), shown.hasPrefix("Bearer ") else { return false }
+        guard let token = configuration.administratorToken, let shown = headers.first(name: "authorization"),
+            shown.hasPrefix("Bearer ")
+        else { return false }
         // All bytes are compared, whatever the first difference is.
         let a = Bytes(token.utf8), b = Bytes(shown.dropFirst(7).utf8)
         guard a.count == b.count else { return false }

@@ -24,10 +24,12 @@ final class Subscriber: Sendable {
     func notify(_ event: LedgerEvent) {
         for (id, subscription) in subscriptions.withLock({ $0 }) {
             switch (subscription, event) {
-            case (.newHeads, .head(let header, let hash, _)): send(Response.notification(id, .object(header.json(hash: hash))).canonical)
+            case (.newHeads, .head(let header, let hash, _)):
+                send(Response.notification(id, .object(header.json(hash: hash))).canonical)
             case (.logs(let query), .head(_, _, let logs)):
                 for log in logs where query.matches(log.log) { send(Response.notification(id, log.json).canonical) }
-            case (.newPendingTransactions(let full), .pending(let record)): send(Response.notification(id, full ? record.json : JSON(record.hash)).canonical)
+            case (.newPendingTransactions(let full), .pending(let record)):
+                send(Response.notification(id, full ? record.json : JSON(record.hash)).canonical)
             default: break
             }
         }

@@ -29,7 +29,10 @@ final class WebSocketConnection: ChannelInboundHandler {
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop), loop = context.eventLoop
         let subscriber = Subscriber { text in loop.execute { bound.value.handler.notify(text, bound.value.context) } }
         server.subscribed(subscriber, on: context.channel)
-        server.opened(.init(requests: requests, subscriber: subscriber, reply: { reply in loop.execute { bound.value.handler.answer(reply, bound.value.context) } }))
+        server.opened(
+            .init(
+                requests: requests, subscriber: subscriber,
+                reply: { reply in loop.execute { bound.value.handler.answer(reply, bound.value.context) } }))
     }
     func channelInactive(context: ChannelHandlerContext) {
         arrival.finish()
@@ -75,7 +78,9 @@ final class WebSocketConnection: ChannelInboundHandler {
         var data = context.channel.allocator.buffer(capacity: 2)
         data.write(webSocketErrorCode: code)
         let channel = context.channel
-        context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))).whenComplete { _ in channel.close(promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))).whenComplete { _ in
+            channel.close(promise: nil)
+        }
     }
 
     /// Silent for a while: asked once, dropped the next time.

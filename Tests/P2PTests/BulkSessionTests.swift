@@ -20,11 +20,15 @@ import Testing
                         for round in 0..<200 {
                             // Lengths from nothing to several fragments; content names sender, receiver and round.
                             let length = round % 50 == 49 ? 600_000 : round % 7 * 100
-                            let sent = peers.map { peer in Bytes(repeating: UInt8(index) ^ UInt8(round) ^ peer.bytes[0], count: length) }
+                            let sent = peers.map { peer in
+                                Bytes(repeating: UInt8(index) ^ UInt8(round) ^ peer.bytes[0], count: length)
+                            }
                             let received = try await session.exchange(sent)
                             for (peer, message) in zip(peers, received) {
                                 let sender = nodes.firstIndex { $0.address == peer }!
-                                guard message == Bytes(repeating: UInt8(sender) ^ UInt8(round) ^ node.address.bytes[0], count: length) else {
+                                guard
+                                    message == Bytes(repeating: UInt8(sender) ^ UInt8(round) ^ node.address.bytes[0], count: length)
+                                else {
                                     Issue.record("round \(round): party \(index) got other bytes from \(sender)")
                                     return
                                 }
@@ -88,10 +92,16 @@ import Testing
         try await withAlliance(2) { nodes in
             let careful = try await nodes[0].network.openSession(Self.id, with: [nodes[1].address], maximumMessageBytes: 1_000)
             let greedy = try await nodes[1].network.openSession(Self.id, with: [nodes[0].address])
-            #expect(throws: BulkError.tooLong(bytes: 1_001, maximum: 1_000)) { try careful.send(Bytes(repeating: 0, count: 1_001), to: 0) }
+            #expect(throws: BulkError.tooLong(bytes: 1_001, maximum: 1_000)) {
+                try careful.send(Bytes(repeating: 0, count: 1_001), to: 0)
+            }
             try greedy.send(Bytes(repeating: 0, count: 1_001), to: 0)
-            await #expect(throws: BulkError.tooLongFrom(nodes[1].address, bytes: 1_001, maximum: 1_000)) { try await careful.receive(from: 0) }
-            await #expect(throws: BulkError.sessionExists) { try await nodes[1].network.openSession(Self.id, with: [nodes[0].address]) }
+            await #expect(throws: BulkError.tooLongFrom(nodes[1].address, bytes: 1_001, maximum: 1_000)) {
+                try await careful.receive(from: 0)
+            }
+            await #expect(throws: BulkError.sessionExists) {
+                try await nodes[1].network.openSession(Self.id, with: [nodes[0].address])
+            }
         }
     }
 

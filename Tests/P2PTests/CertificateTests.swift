@@ -5,7 +5,8 @@ import Testing
 
 /// Test vectors 1 to 4 of libp2p's "TLS Handshake" (github.com/libp2p/specs, tls/tls.md).
 private enum Published {
-    static let ed25519 = "308201ae30820156a0030201020204499602d2300a06082a8648ce3d040302302031123010060355040a13096c69627032702e696f310a300806035504051301"
+    static let ed25519 =
+        "308201ae30820156a0030201020204499602d2300a06082a8648ce3d040302302031123010060355040a13096c69627032702e696f310a300806035504051301"
     static let secp256k1 = """
         3082018230820128a003020102020900f3b305f55622cfdf300a06082a8648ce3d04030230003020170d3735303130313030303030305a180f34303936303130313030303030305a300030\
         59301306072a8648ce3d020106082a8648ce3d0301070342000458f7e9581748ff9bdd933b655cc0e5552a1248f840658cc221dec2186b5a2fe4641b86ab7590a3422cdbb1000cf97662f2\
@@ -47,8 +48,11 @@ private enum Published {
 
 @Test func theBindingOfAnotherCertificateDoesNotTransfer() throws {
     // The extension of the published certificate, copied into a certificate whose private key the thief has.
-    let extensionValue = try #require(Hex.parse("306f042508021221026b053094d1112bce799dc8026040ae6d4eb574157929f1598172061f753d9b1b"
-        + "04463044022040712707e97794c478d93989aaa28ae1f71c03af524a8a4bd2d98424948a782302207b61b7f074b696a25fb9e0059141a811cccc4cc28042d9301b9b2a4015e87470"))
+    let extensionValue = try #require(
+        Hex.parse(
+            "306f042508021221026b053094d1112bce799dc8026040ae6d4eb574157929f1598172061f753d9b1b"
+                + "04463044022040712707e97794c478d93989aaa28ae1f71c03af524a8a4bd2d98424948a782302207b61b7f074b696a25fb9e0059141a811cccc4cc28042d9301b9b2a4015e87470"
+        ))
     let stolen = try NodeCertificate { _ in extensionValue }
     let owner = try NodeCertificate.nodeKey(of: #require(Hex.parse(Published.secp256k1))).address
     #expect(throws: CertificateError.forged(claimed: owner)) { try NodeCertificate.nodeKey(of: stolen.der) }
@@ -73,5 +77,7 @@ private enum Published {
         #expect(throws: CertificateError.self) { try NodeCertificate.nodeKey(of: Bytes(der.prefix(count))) }
     }
     #expect(throws: CertificateError.malformed) { try NodeCertificate.nodeKey(of: der + [0]) }
-    #expect(throws: CertificateError.tooLarge(bytes: 5_000)) { try NodeCertificate.nodeKey(of: Bytes(repeating: 0x30, count: 5_000)) }
+    #expect(throws: CertificateError.tooLarge(bytes: 5_000)) {
+        try NodeCertificate.nodeKey(of: Bytes(repeating: 0x30, count: 5_000))
+    }
 }

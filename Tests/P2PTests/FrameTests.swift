@@ -71,7 +71,9 @@ private func drain(_ decoder: inout FrameDecoder) throws(FrameError) -> [Frame] 
     for _ in 0..<2_000 {
         var bytes = random.bytes(Int.random(in: 0...80, using: &random))
         // Half of them with a header that passes, so that payloads are reached.
-        if bytes.count >= 6, random.next() & 1 == 0 { bytes.replaceSubrange(0..<6, with: [0, 0, 0, UInt8(min(bytes.count - 6, 40)), 0, UInt8(random.next() & 3)]) }
+        if bytes.count >= 6, random.next() & 1 == 0 {
+            bytes.replaceSubrange(0..<6, with: [0, 0, 0, UInt8(min(bytes.count - 6, 40)), 0, UInt8(random.next() & 3)])
+        }
         var decoder = FrameDecoder()
         decoder.isAdmitted = random.next() & 1 == 0
         decoder.append(ByteBuffer(bytes: bytes))
@@ -86,11 +88,15 @@ private func drain(_ decoder: inout FrameDecoder) throws(FrameError) -> [Frame] 
 
 // MARK: Hello
 
-private let hello = Hello(chainId: 1_337_000_001, genesisHash: Hash32(Bytes(repeating: 0xab, count: 32))!, fork: ForkID(hash: 0xfc64_ec04, next: 1_150_000),
-                          headNumber: 7, headHash: Hash32(Bytes(repeating: 0xcd, count: 32))!, headTime: 1_700_000_000_123, flags: .archive, client: "entente/1")
+private let hello = Hello(
+    chainId: 1_337_000_001, genesisHash: Hash32(Bytes(repeating: 0xab, count: 32))!,
+    fork: ForkID(hash: 0xfc64_ec04, next: 1_150_000),
+    headNumber: 7, headHash: Hash32(Bytes(repeating: 0xcd, count: 32))!, headTime: 1_700_000_000_123, flags: .archive,
+    client: "entente/1")
 
 @Test func helloHasFixedBytes() throws {
-    let golden = "f86501844fb10041a0" + String(repeating: "ab", count: 32) + "c984fc64ec0483118c3007a0" + String(repeating: "cd", count: 32)
+    let golden =
+        "f86501844fb10041a0" + String(repeating: "ab", count: 32) + "c984fc64ec0483118c3007a0" + String(repeating: "cd", count: 32)
         + "86018bcfe5687b0289656e74656e74652f31"
     #expect(Hex.print(hello.encoded, prefix: false) == golden)
     #expect(try Hello(encoded: hello.encoded) == hello)
@@ -102,7 +108,9 @@ private let hello = Hello(chainId: 1_337_000_001, genesisHash: Hash32(Bytes(repe
     var random = Seeded(state: 99)
     for _ in 0..<5_000 {
         var changed = bytes
-        for _ in 0..<Int.random(in: 1...4, using: &random) { changed[Int.random(in: 0..<bytes.count, using: &random)] = UInt8(truncatingIfNeeded: random.next()) }
+        for _ in 0..<Int.random(in: 1...4, using: &random) {
+            changed[Int.random(in: 0..<bytes.count, using: &random)] = UInt8(truncatingIfNeeded: random.next())
+        }
         if let decoded = try? Hello(encoded: changed) { #expect(decoded.encoded == changed) }
     }
     var loud = hello
@@ -113,32 +121,36 @@ private let hello = Hello(chainId: 1_337_000_001, genesisHash: Hash32(Bytes(repe
 // MARK: EIP-2124
 
 /// Mainnet's forks up to Muir Glacier; expectations are the published examples of EIP-2124.
-private let mainnet = ForkSchedule(genesisHash: Hash32(hex: "d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3")!,
-                                   forks: [1_150_000, 1_920_000, 2_463_000, 2_675_000, 4_370_000, 7_280_000])
+private let mainnet = ForkSchedule(
+    genesisHash: Hash32(hex: "d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3")!,
+    forks: [1_150_000, 1_920_000, 2_463_000, 2_675_000, 4_370_000, 7_280_000])
 
 @Test func forkIdentifiersAreThoseOfEIP2124() {
-    for (head, hash, next) in [(0, 0xfc64_ec04, 1_150_000), (1_149_999, 0xfc64_ec04, 1_150_000), (1_150_000, 0x97c2_c34c, 1_920_000), (1_920_000, 0x91d1_f948, 2_463_000),
-                               (2_463_000, 0x7a64_da13, 2_675_000), (2_675_000, 0x3edd_5b10, 4_370_000), (4_370_000, 0xa00b_c324, 7_280_000),
-                               (7_280_000, 0x668d_b0af, 0)] as [(UInt64, UInt32, UInt64)] {
+    for (head, hash, next) in [
+        (0, 0xfc64_ec04, 1_150_000), (1_149_999, 0xfc64_ec04, 1_150_000), (1_150_000, 0x97c2_c34c, 1_920_000),
+        (1_920_000, 0x91d1_f948, 2_463_000),
+        (2_463_000, 0x7a64_da13, 2_675_000), (2_675_000, 0x3edd_5b10, 4_370_000), (4_370_000, 0xa00b_c324, 7_280_000),
+        (7_280_000, 0x668d_b0af, 0),
+    ] as [(UInt64, UInt32, UInt64)] {
         #expect(mainnet.id(atHead: head) == ForkID(hash: hash, next: next))
     }
 }
 
 @Test func peersAreAcceptedByTheRulesOfEIP2124() {
     for (head, hash, next, isAccepted) in [
-        (7_987_396, 0x668d_b0af, 0, true),                  // same fork, nothing next
-        (7_987_396, 0x668d_b0af, .max, true),               // announces a fork far away
-        (7_279_999, 0xa00b_c324, 0, true),                  // does not know of Petersburg yet
+        (7_987_396, 0x668d_b0af, 0, true),  // same fork, nothing next
+        (7_987_396, 0x668d_b0af, .max, true),  // announces a fork far away
+        (7_279_999, 0xa00b_c324, 0, true),  // does not know of Petersburg yet
         (7_279_999, 0xa00b_c324, 7_280_000, true),
-        (7_279_999, 0xa00b_c324, .max, true),               // its next fork is another: still before it
-        (7_987_396, 0xa00b_c324, 7_280_000, true),          // it is syncing
+        (7_279_999, 0xa00b_c324, .max, true),  // its next fork is another: still before it
+        (7_987_396, 0xa00b_c324, 7_280_000, true),  // it is syncing
         (7_987_396, 0x3edd_5b10, 4_370_000, true),
-        (7_279_999, 0x668d_b0af, 0, true),                  // we are syncing
+        (7_279_999, 0x668d_b0af, 0, true),  // we are syncing
         (4_369_999, 0xa00b_c324, 0, true),
-        (7_987_396, 0xa00b_c324, 0, false),                 // it needs a software update
-        (7_987_396, 0x5cdd_c0e1, 0, false),                 // another chain
+        (7_987_396, 0xa00b_c324, 0, false),  // it needs a software update
+        (7_987_396, 0x5cdd_c0e1, 0, false),  // another chain
         (7_987_396, 0xafec_6b27, 0, false),
-        (88_888_888, 0x668d_b0af, 88_888_888, false),       // it forked where we did not
+        (88_888_888, 0x668d_b0af, 88_888_888, false),  // it forked where we did not
         (7_279_999, 0xa00b_c324, 7_279_999, false),
     ] as [(UInt64, UInt32, UInt64, Bool)] {
         #expect(mainnet.accepts(ForkID(hash: hash, next: next), atHead: head) == isAccepted, "head \(head) \(next)")
@@ -153,7 +165,9 @@ private let someone = Address(Bytes(repeating: 1, count: 20))!
 /// A mutating call may not stand inside `#expect`.
 private final class Scoreboard {
     var scores = PeerScores()
-    func charge(_ offence: Offence, isValidator: Bool = false, _ now: UInt64) -> Bool { scores.charge(offence, to: someone, isValidator: isValidator, now: now) }
+    func charge(_ offence: Offence, isValidator: Bool = false, _ now: UInt64) -> Bool {
+        scores.charge(offence, to: someone, isValidator: isValidator, now: now)
+    }
     func isBanned(_ now: UInt64) -> Bool { scores.isBanned(someone, now: now) }
 }
 private final class Doorway {

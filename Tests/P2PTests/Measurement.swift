@@ -29,8 +29,10 @@ import Testing
             let seconds = elapsed / .seconds(1)
             let moved = Double(parties * (parties - 1) * bytes * rounds) / 1e6
             let processor = processorSeconds() - before
-            print("\(parties) parties, \(bytes) B: \(Int(seconds / Double(rounds) * 1e6)) µs a round, \(Int(moved / seconds)) MB/s in all;",
-                  "of processor time \(Int(processor / Double(rounds * parties) * 1e6)) µs a round and party, \(Int(moved / processor)) MB/s")
+            print(
+                "\(parties) parties, \(bytes) B: \(Int(seconds / Double(rounds) * 1e6)) µs a round, \(Int(moved / seconds)) MB/s in all;",
+                "of processor time \(Int(processor / Double(rounds * parties) * 1e6)) µs a round and party, \(Int(moved / processor)) MB/s"
+            )
         }
     }
 

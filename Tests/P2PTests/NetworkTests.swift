@@ -29,7 +29,9 @@ import Testing
     @Test func consensusOvertakesWhatWaits() async throws {
         try await withAlliance(2) { nodes in
             // The reader does not read: links take 9 MiB on credit, sockets some more, the rest waits in the sender's queue.
-            for _ in 0..<28 { #expect(nodes[0].network.send(Frame(.bodies, Bytes(repeating: 1, count: 1 << 20)), to: nodes[1].address)) }
+            for _ in 0..<28 {
+                #expect(nodes[0].network.send(Frame(.bodies, Bytes(repeating: 1, count: 1 << 20)), to: nodes[1].address))
+            }
             #expect(nodes[0].network.send(Frame(.commit, [0xc0]), to: nodes[1].address))
             var order: [FrameID] = []
             while order.count < 29, let (frame, _) = await nodes[1].nextFrame() { order.append(frame.id) }
@@ -53,7 +55,10 @@ import Testing
                 let control = node.network.links.filter { $0.kind == .control }
                 #expect(control.count == 3)
                 for link in control {
-                    let other = try #require(nodes.first { $0.address == link.node }?.network.links.first { $0.kind == .control && $0.node == node.address })
+                    let other = try #require(
+                        nodes.first { $0.address == link.node }?.network.links.first {
+                            $0.kind == .control && $0.node == node.address
+                        })
                     #expect(other.isDialed != link.isDialed, "both sides hold the same connection")
                 }
             }
@@ -65,13 +70,17 @@ import Testing
         bureau.network.add(inside.endpoint)
         try await running([inside, bureau]) {
             await inside.journal.first { if case .refused(_, key(7).address, .notAdmitted, height: 0) = $0 { true } else { false } }
-            await bureau.journal.first { if case .refusedBy(_, key(0).address, .notAdmitted, height: 0) = $0 { true } else { false } }
+            await bureau.journal.first {
+                if case .refusedBy(_, key(0).address, .notAdmitted, height: 0) = $0 { true } else { false }
+            }
             #expect(inside.network.peers.isEmpty && bureau.network.peers.isEmpty)
             inside.network.advance(to: view(height: 12, members: members.union([key(7).address])))
             await inside.journal.up(7, .control)
             await bureau.journal.up(0, .bulk)
             inside.network.advance(to: view(height: 13))
-            await bureau.journal.first { if case .refusedBy(_, key(0).address, .notAdmitted, height: 13) = $0 { true } else { false } }
+            await bureau.journal.first {
+                if case .refusedBy(_, key(0).address, .notAdmitted, height: 13) = $0 { true } else { false }
+            }
             await inside.journal.first { $0 == .down(key(7).address, .control, .refusedHere(.notAdmitted)) }
             #expect(inside.network.peers.isEmpty)
         }
@@ -109,7 +118,9 @@ import Testing
                 await stays.journal.up(1, .control)
                 await goes.journal.up(0, .bulk)
             }
-            await stays.journal.first { if case .down(key(1).address, .control, .disconnected(.shuttingDown)) = $0 { true } else { false } }
+            await stays.journal.first {
+                if case .down(key(1).address, .control, .disconnected(.shuttingDown)) = $0 { true } else { false }
+            }
             let back = try await Member(1, port: goes.network.port)
             try await running([back]) {
                 // As consensus does: at each start of a link, what the other side may have missed.
@@ -142,8 +153,10 @@ import Testing
 
     // MARK: hostile peers
 
-    private func withStranger(_ certificate: NodeCertificate, kind: LinkKind = .control,
-                              _ body: @Sendable @escaping (Member, Stranger) async throws -> Void) async throws {
+    private func withStranger(
+        _ certificate: NodeCertificate, kind: LinkKind = .control,
+        _ body: @Sendable @escaping (Member, Stranger) async throws -> Void
+    ) async throws {
         let node = try await Member(0)
         try await running([node]) {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -151,9 +164,16 @@ import Testing
             try await group.shutdownGracefully()
         }
     }
-    private var hello: Bytes { Frame(.hello, Hello(chainId: 1_337_000_001, genesisHash: Hash32(Bytes(repeating: 1, count: 32))!,
-                                                   fork: ForkSchedule(genesisHash: Hash32(Bytes(repeating: 1, count: 32))!, forks: []).id(atHead: 0), headNumber: 0,
-                                                   headHash: .zero, headTime: 0, client: "stranger").encoded).encoded }
+    private var hello: Bytes {
+        Frame(
+            .hello,
+            Hello(
+                chainId: 1_337_000_001, genesisHash: Hash32(Bytes(repeating: 1, count: 32))!,
+                fork: ForkSchedule(genesisHash: Hash32(Bytes(repeating: 1, count: 32))!, forks: []).id(atHead: 0), headNumber: 0,
+                headHash: .zero, headTime: 0, client: "stranger"
+            ).encoded
+        ).encoded
+    }
 
     @Test func aForgedCertificateIsLoggedAndCut() async throws {
         let victim = key(1)

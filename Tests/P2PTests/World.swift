@@ -14,8 +14,10 @@ func key(_ index: Int) -> PrivateKey { try! PrivateKey(Bytes(repeating: UInt8(in
 let members = Set((0..<4).map { key($0).address })
 
 func view(genesis: UInt8 = 1, height: UInt64 = 0, members: Set<Address> = members) -> LocalView {
-    LocalView(chainId: 1_337_000_001, forks: ForkSchedule(genesisHash: Hash32(Bytes(repeating: genesis, count: 32))!, forks: []), headNumber: height, headHash: .zero,
-              headTime: 1_000, members: members, validators: members)
+    LocalView(
+        chainId: 1_337_000_001, forks: ForkSchedule(genesisHash: Hash32(Bytes(repeating: genesis, count: 32))!, forks: []),
+        headNumber: height, headHash: .zero,
+        headTime: 1_000, members: members, validators: members)
 }
 
 /// What a node logged, waited for in order: a fact that came before the last one asked for is past.
@@ -49,7 +51,9 @@ final class Journal: Sendable {
             }
         }
     }
-    func up(_ index: Int, _ kind: LinkKind) async { await first { if case .up(key(index).address, kind, _) = $0 { true } else { false } } }
+    func up(_ index: Int, _ kind: LinkKind) async {
+        await first { if case .up(key(index).address, kind, _) = $0 { true } else { false } }
+    }
 }
 
 final class Recorder: NetworkTap {
@@ -67,7 +71,8 @@ struct Member: Sendable {
 
     init(_ index: Int, view: LocalView = view(), port: Int = 0, tap: (any NetworkTap)? = nil) async throws {
         let journal = Journal()
-        var configuration = PeerNetwork.Configuration(port: port, key: key(index), client: "test/\(index)", tap: tap, log: { journal.log($0) })
+        var configuration = PeerNetwork.Configuration(
+            port: port, key: key(index), client: "test/\(index)", tap: tap, log: { journal.log($0) })
         configuration.threads = ProcessInfo.processInfo.environment["ENTENTE_THREADS"].flatMap(Int.init) ?? 1
         network = try await PeerNetwork.bind(configuration, view: view)
         self.journal = journal
@@ -91,7 +96,9 @@ func running(_ nodes: [Member], _ body: @Sendable @escaping () async throws -> V
 }
 
 /// The first `count` nodes, each told of all others, with all links up.
-func withAlliance(_ count: Int = 4, taps: [Int: Recorder] = [:], _ body: @Sendable @escaping ([Member]) async throws -> Void) async throws {
+func withAlliance(
+    _ count: Int = 4, taps: [Int: Recorder] = [:], _ body: @Sendable @escaping ([Member]) async throws -> Void
+) async throws {
     var nodes: [Member] = []
     for index in 0..<count { nodes.append(try await Member(index, tap: taps[index])) }
     for node in nodes { for other in nodes where other.address != node.address { node.network.add(other.endpoint) } }
@@ -112,7 +119,9 @@ struct Stranger {
     let channel: any Channel
     let received: AsyncStream<Bytes>
 
-    static func connect(to port: Int, _ certificate: NodeCertificate, kind: LinkKind = .control, group: MultiThreadedEventLoopGroup) async throws -> Stranger {
+    static func connect(
+        to port: Int, _ certificate: NodeCertificate, kind: LinkKind = .control, group: MultiThreadedEventLoopGroup
+    ) async throws -> Stranger {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv13
         tls.certificateVerification = .noHostnameVerification
@@ -124,8 +133,11 @@ struct Stranger {
         let (received, continuation) = AsyncStream.makeStream(of: Bytes.self)
         let channel = try await ClientBootstrap(group: group).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
-                let verify: @Sendable ([NIOSSLCertificate], EventLoopPromise<NIOSSLVerificationResult>) -> Void = { $1.succeed(.certificateVerified) }
-                try channel.pipeline.syncOperations.addHandler(try NIOSSLClientHandler(context: context, serverHostname: nil, customVerificationCallback: verify))
+                let verify: @Sendable ([NIOSSLCertificate], EventLoopPromise<NIOSSLVerificationResult>) -> Void = {
+                    $1.succeed(.certificateVerified)
+                }
+                try channel.pipeline.syncOperations.addHandler(
+                    try NIOSSLClientHandler(context: context, serverHostname: nil, customVerificationCallback: verify))
                 try channel.pipeline.syncOperations.addHandler(Listener(continuation))
             }
         }.connect(host: "127.0.0.1", port: port).get()
@@ -151,7 +163,9 @@ struct Stranger {
         typealias InboundIn = ByteBuffer
         private let bytes: AsyncStream<Bytes>.Continuation
         init(_ bytes: AsyncStream<Bytes>.Continuation) { self.bytes = bytes }
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) { bytes.yield(Bytes(unwrapInboundIn(data).readableBytesView)) }
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            bytes.yield(Bytes(unwrapInboundIn(data).readableBytesView))
+        }
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
         func channelInactive(context: ChannelHandlerContext) { bytes.finish() }
     }

@@ -22,7 +22,9 @@ private struct Chain {
                 let place = Place(blockHash: hash, blockNumber: header.number, blockTimestamp: header.timestamp, index: index)
                 transactions.append(TransactionRecord(recovered, place: place, baseFeePerGas: header.baseFeePerGas ?? .zero))
             }
-            blocks[header.number] = (BlockRecord(header: header, hash: hash, transactions: transactions, size: end - start), Bytes(file[start..<end]))
+            blocks[header.number] = (
+                BlockRecord(header: header, hash: hash, transactions: transactions, size: end - start), Bytes(file[start..<end])
+            )
             head = max(head, header.number)
         }
     }
@@ -46,15 +48,19 @@ private struct Chain {
         case .rawBlock(let reference): block(reference).map { JSON($0.raw) }
         case .transactionCountOfBlock(let reference): block(reference).map { .quantity(UInt64($0.record.transactions.count)) }
         case .transaction(let hash): blocks.values.lazy.flatMap(\.record.transactions).first { $0.hash == hash }?.json ?? .null
-        case .rawTransaction(let hash): blocks.values.lazy.flatMap(\.record.transactions).first { $0.hash == hash }.map { JSON($0.transaction.encoded) }
+        case .rawTransaction(let hash):
+            blocks.values.lazy.flatMap(\.record.transactions).first { $0.hash == hash }.map { JSON($0.transaction.encoded) }
         default: nil
         }
     }
 }
 
 /// Methods of the vectors that we do not offer; whoever adds one takes it from here.
-private let absent: Set<String> = ["debug_traceBlockByNumber", "debug_traceTransaction", "eth_baseFee", "eth_config", "eth_createAccessList", "eth_getStorageValues",
-                                   "eth_simulateV1", "testing_buildBlockV1"]
+private let absent: Set<String> = [
+    "debug_traceBlockByNumber", "debug_traceTransaction", "eth_baseFee", "eth_config", "eth_createAccessList",
+    "eth_getStorageValues",
+    "eth_simulateV1", "testing_buildBlockV1",
+]
 
 @Test func everyRequestOfTheVectorsIsReadOrKnownToBeAbsent() throws {
     for exchange in try Vectors.exchanges() {
@@ -71,14 +77,20 @@ private let absent: Set<String> = ["debug_traceBlockByNumber", "debug_traceTrans
     let chain = try Chain()
     var compared: Set<String> = []
     for exchange in try Vectors.exchanges() {
-        guard case .single(.success(let request)) = Incoming(parsing: exchange.request), let call = try EthereumCall(request), let ours = chain.answer(call) else { continue }
+        guard case .single(.success(let request)) = Incoming(parsing: exchange.request), let call = try EthereumCall(request),
+            let ours = chain.answer(call)
+        else { continue }
         // Blocks of ours have no withdrawals (chain-rules.md §2); one of the vectors' has, and is compared without them.
         #expect(ours.withoutWithdrawals == exchange.answer["result"]?.withoutWithdrawals, "\(exchange.name)")
         compared.insert(request.method)
     }
     if Vectors.folder != nil {
-        #expect(compared == ["debug_getRawBlock", "debug_getRawHeader", "debug_getRawTransaction", "eth_blockNumber", "eth_getBlockByHash", "eth_getBlockByNumber",
-                             "eth_getBlockTransactionCountByHash", "eth_getTransactionByHash"])
+        #expect(
+            compared == [
+                "debug_getRawBlock", "debug_getRawHeader", "debug_getRawTransaction", "eth_blockNumber", "eth_getBlockByHash",
+                "eth_getBlockByNumber",
+                "eth_getBlockTransactionCountByHash", "eth_getTransactionByHash",
+            ])
     }
 }
 
@@ -90,7 +102,7 @@ private let absent: Set<String> = ["debug_traceBlockByNumber", "debug_traceTrans
             if item["logIndex"] != nil {
                 #expect(try LogRecord(item).json == item)
                 logs += 1
-            } else if item["root"] == nil, item["blobGasUsed"] == nil {     // before Byzantium; blobs, which our networks refuse
+            } else if item["root"] == nil, item["blobGasUsed"] == nil {  // before Byzantium; blobs, which our networks refuse
                 let again = try ReceiptRecord(item).json
                 #expect(again == item, "\(exchange.name)")
                 receipts += 1

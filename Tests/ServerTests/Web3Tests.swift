@@ -4,7 +4,8 @@ import Testing
 
 /// The real web3.py against the server, reads only; `Tests/web3/ledger.py` says how it runs against a real node.
 @Suite(.timeLimit(.minutes(2))) struct Web3Tests {
-    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
     static let python: String? = {
         var places = ["\(root.path)/.venv/bin/python", "\(root.path)/../venv/bin/python"]
         if let named = ProcessInfo.processInfo.environment["ENTENTE_PYTHON"] { places.insert(named, at: 0) }
