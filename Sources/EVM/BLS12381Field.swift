@@ -62,7 +62,8 @@ struct Fp381: PairingField {
         return Fp381(limb(a.l0, b.l0), limb(a.l1, b.l1), limb(a.l2, b.l2), limb(a.l3, b.l3), limb(a.l4, b.l4), limb(a.l5, b.l5))
     }
     @inline(__always) private var reduced: Fp381 {
-        let (difference, borrow) = Self.subtract(self, Fp381(0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a))
+        let (difference, borrow) = Self.subtract(
+            self, Fp381(0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a))
         return borrow == 0 ? difference : self
     }
 

@@ -94,7 +94,10 @@ func word(_ input: UnsafeRawBufferPointer, _ start: Int, count: Int = 32) -> U25
     var bytes = Hash32.zero
     withUnsafeMutableBytes(of: &bytes) { target in
         let present = max(0, min(count, input.count - start))
-        if present > 0 { UnsafeMutableRawBufferPointer(rebasing: target[(32 - count)..<(32 - count + present)]).copyMemory(from: UnsafeRawBufferPointer(rebasing: input[start..<(start + present)])) }
+        if present > 0 {
+            UnsafeMutableRawBufferPointer(rebasing: target[(32 - count)..<(32 - count + present)])
+                .copyMemory(from: UnsafeRawBufferPointer(rebasing: input[start..<(start + present)]))
+        }
     }
     return U256(bytes)
 }
