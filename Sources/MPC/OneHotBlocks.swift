@@ -65,7 +65,8 @@ struct OneHotBlocks: Sendable {
         return hot.map(planes: all, count: hot.count, spread).adding(ones)
     }
 
-    /// From completed planes of both sides to g (block sum ≥ 2^k) of every block, then p (block sum = 2^k − 1) of all but the lowest.
+    /// From completed planes of both sides to g (block sum ≥ 2^k) of every block, then p (block sum = 2^k − 1) of all but
+    /// the lowest.
     func carries(count: Int) -> Bilinear<Z2> {
         let sizes = sizes, stride = Z2.stride(count), blocks = sizes.count
         return Bilinear(planes: 2 * blocks - 1, count: count) { x, y in

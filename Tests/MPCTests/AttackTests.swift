@@ -81,29 +81,27 @@ private func accused(_ outcomes: [Outcome<[Column]>], liar: Int) -> [(Int, Int)]
     let log = sent.frames.withLock { $0 }, rounds = honest[0].session.traffic.rounds
     #expect(rounds > 20)
     var attacks: [Attack] = []
-    // The frames of one link in order of rounds; empty ones were not recorded, so places are found by what they carry.
     for (liar, peer) in (0..<4).flatMap({ a in (0..<4).filter { $0 != a }.map { (a, $0) } }) {
-        let frames = log.filter { $0.from == liar && $0.to == peer }
+        let sent = log.filter { $0.from == liar && $0.to == peer }.map(\.frame),
+            got = log.filter { $0.from == peer && $0.to == liar }.map(\.frame)
+        #expect(sent.count == rounds && got.count == rounds)
         for round in 0..<rounds {
             for (name, edit) in frameEdits {
-                for isOutgoing in [true, false] {
+                for (isOutgoing, frame) in [(true, sent[round]), (false, got[round])] where !frame.isEmpty || name == "lengthen" {
                     attacks.append(Attack(liar: liar, round: round, peer: peer, isOutgoing: isOutgoing, name: name, edit: edit))
                 }
             }
-        }
-        // Each single message, payload or MAC: one bit.
-        let most = frames.map { entries($0).count }.max() ?? 0
-        for round in 0..<rounds {
-            for k in 0..<most {
+            // Each single message, payload or MAC: one bit.
+            var start = 0
+            for (k, part) in entries((liar, peer, sent[round])).enumerated() {
+                let at = start + 16
                 attacks.append(
                     Attack(liar: liar, round: round, peer: peer, isOutgoing: true, name: "flip in message \(k)") { frame, _ in
-                        let parts = entries((liar, peer, frame))
-                        guard k < parts.count else { return frame }
-                        let start = parts[..<k].reduce(0) { $0 + 16 + $1.1.count } + 16
                         var frame = frame
-                        frame[start] ^= 1
+                        frame[at] ^= 1
                         return frame
                     })
+                start = at + part.1.count
             }
         }
     }

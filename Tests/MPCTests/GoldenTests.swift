@@ -16,7 +16,7 @@ struct Recorder: Channel {
     }
     let party: Int
     func exchange(_ frames: [Bytes], expecting: [Int]) async throws(ChannelError) -> [Bytes] {
-        sent.frames.withLock { for p in 0..<4 where !frames[p].isEmpty { $0.append((party, p, frames[p])) } }
+        sent.frames.withLock { for p in 0..<4 where p != party { $0.append((party, p, frames[p])) } }
         return try await base.exchange(frames, expecting: expecting)
     }
 }

@@ -216,8 +216,8 @@ func truncationIsOffByLessThanOneOrExact(f: Int) async throws {
         var x = b
         if let flaw { x[flaw / 64] ^= 1 << UInt64(flaw % 64) }
         #expect(
-            try await onBothBackends((x, 1, n), Z2.self, (x, 1, n), Z2.self, cost: .conjunctionOfRows(n)) { m, x, _ throws(SessionError) in
-                try await m.conjunctionOfRows(x)
+            try await onBothBackends((x, 1, n), Z2.self, (x, 1, n), Z2.self, cost: .conjunctionOfRows(n)) {
+                m, x, _ throws(SessionError) in try await m.conjunctionOfRows(x)
             } == [flaw == nil ? 1 : 0])
     }
 }
