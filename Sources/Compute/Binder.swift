@@ -154,6 +154,9 @@ struct Binder {
         case .not(.inQuery(let value, let inner)): try addSemi(inner, anti: true, value: value)
         default:
             let e = try condition(e)
+            if let (a, b) = Self.columnEquality(e), query.items[a.item].join == .left || query.items[b.item].join == .left {
+                throw .plan(construct: "WHERE \(query.text(e)) over the right side of LEFT JOIN", remedy: "use an inner join")
+            }
             if !addEquality(e) { try place(e) }
         }
     }
@@ -217,6 +220,11 @@ struct Binder {
     private mutating func settleJoins() throws(QueryError) {
         var keys: [Int: Int] = [:], reached: Set<Int> = [0]
         for (a, b) in equalities {
+            // Who joins on a column that may be NULL for want of a partner would lose rows that a star keeps.
+            let first = min(a.item, b.item)
+            if query.items[first].join == .left || query.items[first].join == .anti || query.items[first].join == .semi {
+                throw .plan(construct: "a join on \(query.items[first].name), the side of a join that may not meet,", remedy: "join on the key of \(query.items[0].name)")
+            }
             for r in [a, b] {
                 if let before = keys[r.item], before != r.index {
                     throw .plan(construct: "a join over two columns (\(query.columnName(r.item, before)), \(query.columnName(r.item, r.index)))", remedy: "put one key into a view")
@@ -248,7 +256,7 @@ struct Binder {
             var syntax = syntax
             if case .literal(.number(let n)) = syntax, n.scale == 0 {
                 guard n.unscaled >= 1, n.unscaled <= Int128(select.items.count), case .expression(let item, _) = select.items[Int(n.unscaled) - 1] else {
-                    throw .resolve(.outputUnknown(Int(n.unscaled), count: select.items.count))
+                    throw .resolve(.outputUnknown(Int(clamping: n.unscaled), count: select.items.count))
                 }
                 syntax = item
             } else if case .column(nil, let name) = syntax, (try? resolve(nil, name)) == nil {
@@ -313,7 +321,7 @@ struct Binder {
         for key in order {
             let e: Expression
             if case .literal(.number(let n)) = key.expression, n.scale == 0 {
-                guard n.unscaled >= 1, n.unscaled <= Int128(query.outputs.count) else { throw .resolve(.outputUnknown(Int(n.unscaled), count: query.outputs.count)) }
+                guard n.unscaled >= 1, n.unscaled <= Int128(query.outputs.count) else { throw .resolve(.outputUnknown(Int(clamping: n.unscaled), count: query.outputs.count)) }
                 e = query.outputs[Int(n.unscaled) - 1].expression
             } else if case .column(nil, let name) = key.expression, let output = query.outputs.first(where: { $0.name == name }) { e = output.expression }
             else {

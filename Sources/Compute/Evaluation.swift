@@ -113,8 +113,8 @@ extension Function {
         case .length: if case .text(let text) = x[0] { return .number(Number(text.unicodeScalars.count)) } else { return .null }
         case .substring:
             guard case .text(let text) = x[0], let start = x[1].asNumber else { return .null }
-            let scalars = Array(text.unicodeScalars), from = Int(start.unscaled) - 1
-            let to = x.count > 2 ? from + Int(x[2].asNumber?.unscaled ?? 0) : scalars.count
+            let scalars = Array(text.unicodeScalars), far: Int128 = 1 << 32, from = Int(min(max(start.unscaled, -far), far)) - 1
+            let to = x.count > 2 ? from + Int(min(max(x[2].asNumber?.unscaled ?? 0, 0), far)) : scalars.count
             let low = min(max(from, 0), scalars.count), high = min(max(to, low), scalars.count)
             return .text(String(String.UnicodeScalarView(scalars[low..<high])))
         }

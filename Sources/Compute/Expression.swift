@@ -109,7 +109,8 @@ struct Facts: Hashable, Sendable {
     var list: [Value]?
     var keyForm: KeyForm?
 
-    static let maximumList = 64
+    static let maximumList = 64, maximumScale = 12
+    static let maximumMagnitude: UInt128 = 1_000_000_000_000_000_000_000_000
 
     /// The values that may occur, where few: from the list, a boolean, or a short range.
     var values: [Value]? {

@@ -3,7 +3,18 @@ extension Expression {
     typealias ColumnFacts = (_ item: Int, _ index: Int) -> Facts
     typealias ColumnName = (_ item: Int, _ index: Int) -> String
 
+    /// Numbers between operations stay below 10²⁴ at twelve digits after the point, so nothing that is evaluated later can overflow.
     func facts(_ column: ColumnFacts, _ name: ColumnName) throws(QueryError) -> Facts {
+        let found = try uncheckedFacts(column, name)
+        if found.type.isNumeric, let range = found.range {
+            let most = max(range.lowerBound.magnitude, range.upperBound.magnitude)
+            guard most <= Facts.maximumMagnitude, found.type.scale <= Facts.maximumScale else {
+                throw .range(expression: printed(name), rows: 1, planes: Planes.bits(UInt128(most)), maximum: 79)
+            }
+        }
+        return found
+    }
+    private func uncheckedFacts(_ column: ColumnFacts, _ name: ColumnName) throws(QueryError) -> Facts {
         func of(_ e: Expression) throws(QueryError) -> Facts { try e.facts(column, name) }
         func boolean(_ parts: [Expression], nullable: Bool? = nil) throws(QueryError) -> Facts {
             var any = false

@@ -1,7 +1,8 @@
 /// The text of the dialect (reference/private-sql.md §1) to a syntax tree, by recursive descent; hostile text is bounded.
 struct Parser {
     static let maximumDepth = 8, maximumTables = 16, maximumColumns = 64, maximumRows = 10_000
-    private static let maximumExpressionDepth = 100
+    /// Trees are walked by recursion: a long chain is as deep as it is long.
+    private static let maximumExpressionDepth = 100, maximumOperators = 512
     private static let reserved: Set<String> = [
         "select", "from", "where", "group", "by", "having", "order", "limit", "union", "all", "join", "inner", "left", "outer", "on", "using", "as", "and",
         "or", "not", "in", "is", "null", "true", "false", "between", "like", "case", "when", "then", "else", "end", "cast", "exists", "distinct", "with", "asc", "desc",
@@ -9,7 +10,7 @@ struct Parser {
     ]
 
     private let tokens: [Token]
-    private var at = 0, depth = 0, expressionDepth = 0, tables = 0
+    private var at = 0, depth = 0, expressionDepth = 0, tables = 0, operators = 0
 
     static func parse(_ tokens: [Token]) throws(QueryError) -> QuerySyntax {
         var parser = Parser(tokens: tokens)
@@ -272,6 +273,8 @@ struct Parser {
     }
 
     private mutating func sum() throws(QueryError) -> SyntaxExpression {
+        operators += 1
+        guard operators <= 2 * Self.maximumOperators else { throw fault(.tooManyOperators(maximum: Self.maximumOperators)) }
         var left = try term()
         while case .symbol(let symbol) = token.kind, symbol == "+" || symbol == "-" {
             at += 1
@@ -280,9 +283,13 @@ struct Parser {
         return left
     }
     private mutating func term() throws(QueryError) -> SyntaxExpression {
+        operators += 1
+        guard operators <= 2 * Self.maximumOperators else { throw fault(.tooManyOperators(maximum: Self.maximumOperators)) }
         var left = try unary()
         while case .symbol(let symbol) = token.kind, ["*", "/", "%"].contains(symbol) {
             at += 1
+            operators += 1
+            guard operators <= 2 * Self.maximumOperators else { throw fault(.tooManyOperators(maximum: Self.maximumOperators)) }
             left = .binary(Operator(rawValue: symbol)!, left, try unary())
         }
         return left

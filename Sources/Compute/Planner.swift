@@ -79,6 +79,9 @@ struct Planner {
         var k = 1, tables: [String] = []
         for item in query.items {
             for source in item.sources where source.table.smallestGroup > 1 {
+                if source.table.key == nil {
+                    throw .plan(construct: "a smallest group of \(source.table.name), whose subjects no key tells apart,", remedy: "let the owner declare the key")
+                }
                 if item.join == .left || item.join == .anti {
                     throw .plan(construct: "the smallest group of \(source.table.name) on the side of a join that may not meet", remedy: "use an inner join")
                 }
@@ -115,7 +118,7 @@ struct Planner {
                 throw .plan(construct: "GROUP BY \(query.text(key)), whose values nobody lists", remedy: "group by CASE bands of it, or let the owner list its values")
             }
             guard let item = key.items.first else { keys.append(values.isEmpty ? [.null] : values); codes.append(nil); offsets.append(planes); continue }
-            if query.items[item].join == .left { throw .plan(construct: "a group key from the right side of LEFT JOIN", remedy: "group by a column of the left side") }
+            if mayNotMeet(item) { throw .plan(construct: "a group key from the right side of LEFT JOIN", remedy: "group by a column of the left side") }
             if facts.nullable { values.append(.null) }
             keys.append(values)
             offsets.append(planes)
@@ -163,15 +166,30 @@ struct Planner {
 
     private mutating func presence(_ e: Expression, _ facts: Facts) -> Polynomial {
         guard let item = e.items.first else { return .one }
-        guard facts.nullable || query.items[item].join == .left else { return .one }
+        guard facts.nullable || mayNotMeet(item) else { return .one }
         return Polynomial(column: register(item, .present, e, planes: 1))
     }
-    private mutating func term(_ e: Expression) throws(QueryError) -> Term {
+    private func mayNotMeet(_ item: Int) -> Bool { query.items[item].join == .left || query.items[item].join == .anti }
+    /// Where a row met no partner, its owner computes nothing: only what is NULL of NULLs may be computed there.
+    private func isComputedByOwner(_ e: Expression) -> Bool {
+        guard e.items.count <= 1 else { return false }
+        guard let item = e.items.first, mayNotMeet(item) else { return true }
+        return e.value { _, _ in .null }.isNull
+    }
+    /// Products multiply terms: bounded, since the text is a stranger's.
+    private func bounded(_ t: Term, _ e: Expression) throws(QueryError) -> Term {
+        guard t.value.terms.count <= 256, t.presence.terms.count <= 256, t.value.terms.keys.allSatisfy({ $0.count <= 6 }), t.presence.terms.keys.allSatisfy({ $0.count <= 6 }) else {
+            throw .plan(construct: "\(query.text(e)), which takes more than 256 products of at most six columns,", remedy: "compute parts of it inside one member's table")
+        }
+        return t
+    }
+    private mutating func term(_ e: Expression) throws(QueryError) -> Term { try bounded(unboundedTerm(e), e) }
+    private mutating func unboundedTerm(_ e: Expression) throws(QueryError) -> Term {
         if case .literal(let value) = e {
             guard let number = value.asNumber else { return Term(value: .init(), presence: .init(), scale: 0) }
             return Term(value: Polynomial(constant: number.unscaled), presence: .one, scale: number.scale)
         }
-        if e.items.count <= 1 { return try local(e) }
+        if isComputedByOwner(e) { return try local(e) }
         switch e {
         case .negate(let a):
             var t = try term(a)
@@ -195,6 +213,7 @@ struct Planner {
                 out.scale = align(&out, &next)
                 out.value = out.value + next.value.times(absent, me.simplify)
                 out.presence = out.presence + next.presence.times(absent, me.simplify)
+                out = try bounded(out, e)
             }
             return out
         default: throw .plan(construct: "\(query.text(e)) over columns of two members", remedy: "use + - * CASE or COALESCE, or compute it inside one member's table")
@@ -232,14 +251,15 @@ struct Planner {
     private mutating func choice(_ conditions: [Expression], _ results: [Expression]) throws(QueryError) -> Term {
         var out = try term(results.last!)
         for (condition, result) in zip(conditions, results).reversed() {
-            guard condition.items.count == 1, let item = condition.items.first else {
-                throw .plan(construct: "CASE WHEN \(query.text(condition)), a condition over two members' columns,", remedy: "compare inside one member's table")
+            guard condition.items.count == 1, let item = condition.items.first, !mayNotMeet(item) || condition.value({ _, _ in .null }) != .boolean(true) else {
+                throw .plan(construct: "CASE WHEN \(query.text(condition)), a condition over two members' columns or one that holds where nothing met,", remedy: "compare inside one member's table")
             }
             let c = Polynomial(column: register(item, .truth, condition, planes: 1))
             var then = try term(result)
             let scale = align(&out, &then), me = self, not = Polynomial.one - c
             out = Term(value: then.value.times(c, me.simplify) + out.value.times(not, me.simplify),
                        presence: then.presence.times(c, me.simplify) + out.presence.times(not, me.simplify), scale: scale)
+            out = try bounded(out, result)
         }
         return out
     }
@@ -258,7 +278,7 @@ struct Planner {
         case .count:
             guard let argument = aggregate.argument else { return .init(kind: .count, value: -1, count: -1, scale: 0) }
             let there: Polynomial
-            if argument.items.count <= 1 { there = argument.items.isEmpty && argument.value({ _, _ in .null }).isNull ? Polynomial() : presence(argument, try facts(argument)) }
+            if isComputedByOwner(argument) { there = argument.items.isEmpty && argument.value({ _, _ in .null }).isNull ? Polynomial() : presence(argument, try facts(argument)) }
             else { there = try term(argument).presence }
             let at = word(.sum(there))
             return .init(kind: .count, value: at, count: at, scale: 0)

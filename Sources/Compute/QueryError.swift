@@ -22,6 +22,7 @@ package enum ParseFault: Equatable, Sendable {
     case notInDialect(String, remedy: String)
     case textTooLong(maximum: Int)
     case tooDeep(maximum: Int)
+    case tooManyOperators(maximum: Int)
     case tooManyTables(maximum: Int)
     case tooManyColumns(maximum: Int)
     case limitTooLarge(maximum: Int)
@@ -93,6 +94,7 @@ extension ParseFault: CustomStringConvertible {
         case .notInDialect(let what, let remedy): "\(what) is not in the dialect; \(remedy)"
         case .textTooLong(let maximum): "the text is longer than \(maximum) bytes; shorten it"
         case .tooDeep(let maximum): "nested deeper than \(maximum); flatten it"
+        case .tooManyOperators(let maximum): "more than \(maximum) operators; split the question"
         case .tooManyTables(let maximum): "more than \(maximum) tables; split the question"
         case .tooManyColumns(let maximum): "more than \(maximum) result columns; split the question"
         case .limitTooLarge(let maximum): "LIMIT above \(grouped(maximum)); lower it"

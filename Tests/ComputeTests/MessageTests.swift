@@ -41,7 +41,7 @@ private let from = "FROM north.patients p JOIN laboratory.blood l ON l.id = p.id
         ("SELECT l.s2, COUNT(*) FROM laboratory.blood l GROUP BY l.s2", "policy: laboratory does not let researcher use blood.s2 for a group key (has after aggregate, compare only, needs after group); ask for grant: entente grants ask laboratory.blood s2 \"after group\""),
         ("SELECT MAX(l.s5) FROM laboratory.blood l", "plan: MAX(l.s5) is not computed in shares yet; ask AVG and STDDEV_SAMP, or counts by bands"),
         ("SELECT sex, COUNT(*) FROM north.patients GROUP BY sex HAVING COUNT(*) > 3", "plan: HAVING is not computed in shares yet; leave it out and filter the groups you are shown"),
-        ("SELECT SUM(l.s5 * l.s5 * l.s5 * l.s5) FROM laboratory.blood l", "range: ((l.s5 * l.s5) * l.s5) * l.s5 over 1 rows needs 65 planes, limit 62; round a column in a view"),
+        ("SELECT SUM(l.s5 * l.s5 * l.s5 * l.s5) FROM laboratory.blood l", "range: ((l.s5 * l.s5) * l.s5) * l.s5 over 1 rows needs 65 planes, limit 79; round a column in a view"),
     ]
     for (sql, message) in wanted { #expect(refusal(sql) == message) }
     #expect(refusal("SELECT AVG(age) FROM north.patients", purpose: .train).hasPrefix("policy: north does not let researcher use patients.age for AVG"))
@@ -50,6 +50,22 @@ private let from = "FROM north.patients p JOIN laboratory.blood l ON l.id = p.id
 @Test func aQuestionThatTheRulesAllowIsPlanned() {
     #expect(refusal("SELECT p.sex, COUNT(*), AVG(l.s2) \(from) WHERE p.age BETWEEN 18 AND 65 GROUP BY p.sex") == "accepted")
     #expect(refusal("SELECT CASE WHEN age < 18 THEN 'minor' ELSE 'adult' END AS who, COUNT(*) FROM north.patients GROUP BY who") == "accepted")
+}
+
+@Test func hostileTextIsBoundedInSizeDepthAndDigits() {
+    let table = "FROM north.patients p"
+    #expect(refusal("SELECT COUNT(*) \(table) WHERE \(Array(repeating: "age = 1", count: 5_000).joined(separator: " OR "))").hasSuffix("more than 512 operators; split the question"))
+    #expect(refusal("SELECT COUNT(*) \(table) WHERE age > \(String(repeating: "9", count: 30)) * \(String(repeating: "9", count: 30))").hasPrefix("range: "))
+    #expect(refusal("SELECT COUNT(*) \(table) WHERE age > 0.\(String(repeating: "9", count: 29)) + 9999999999999999999").hasPrefix("range: "))
+    #expect(refusal("SELECT COUNT(*) \(table) GROUP BY 99999999999999999999").hasPrefix("resolve: there is no column"))
+    let cases = (0..<30).map { "WHEN p.age < \($0) THEN l.s5 + \($0)" }.joined(separator: " ")
+    #expect(refusal("SELECT SUM(CASE \(cases) END) \(from)").contains("more than 256 products of at most six columns"))
+}
+
+@Test func aJoinThatMayNotMeetNeverLosesOrInventsRows() {
+    let left = "FROM laboratory.blood l LEFT JOIN north.patients p ON p.id = l.id"
+    #expect(refusal("SELECT COUNT(*) \(left) WHERE p.id = l.id").hasPrefix("plan: WHERE p.id = l.id over the right side of LEFT JOIN"))
+    #expect(refusal("SELECT COUNT(*) \(left) JOIN laboratory.blood m ON m.id = p.id").hasPrefix("plan: a join on p, the side of a join that may not meet,"))
 }
 
 @Test func textIsHashedByItsTokensAndTypedParameters() throws {
