@@ -8,6 +8,8 @@ package struct Contract: Sendable {
     package let abi: ContractABI
     /// Init code; constructor arguments are appended to it.
     package let initCode: Bytes
+    /// keccak-256 of the code that the compiler says lies at `address`: what a node compares with its genesis.
+    package let runtimeHash: Hash32
 
     package static let consortium = Contract("Consortium", ContractAddress.consortium)
     package static let identity = Contract("Identity", ContractAddress.identity)
@@ -25,10 +27,12 @@ package struct Contract: Sendable {
         for i in 0..<entente_artifact_count {
             guard let artifact = entente_artifact_at(i)?.pointee, String(cString: artifact.name) == name else { continue }
             let text = UnsafeBufferPointer(start: artifact.json, count: artifact.json_count)
-            guard let json = try? JSON(parsing: text), let entries = json["abi"], let abi = try? ContractABI(entries) else { break }
+            guard let json = try? JSON(parsing: text), let entries = json["abi"], let abi = try? ContractABI(entries),
+                  let hash = json["runtimeHash"]?.asHash else { break }
             self.name = name
             self.address = address
             self.abi = abi
+            runtimeHash = hash
             initCode = Bytes(UnsafeBufferPointer(start: artifact.code, count: artifact.code_count))
             return
         }

@@ -217,8 +217,9 @@ extension ABI {
             guard fits(word, type) else { throw .notCanonical(at: at) }
             return .word(word)
         case .bytes, .string:
-            let count = try size(data, at), start = at + 32
-            guard count <= data.count - start else { throw .outOfBounds(at: at) }
+            let count = try size(data, at), start = at + 32, padded = (count + 31) / 32 * 32
+            guard padded <= data.count - start else { throw .outOfBounds(at: at) }
+            guard data[start + count..<start + padded].allSatisfy({ $0 == 0 }) else { throw .notCanonical(at: start + count) }
             let bytes = Bytes(data[start..<start + count])
             if type == .string, String(validating: bytes, as: UTF8.self) == nil { throw .notUTF8(at: start) }
             return .bytes(bytes)

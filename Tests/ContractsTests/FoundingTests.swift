@@ -1,0 +1,118 @@
+import Ciphers
+import Contracts
+import EVM
+import Foundation
+import Primitives
+import Testing
+
+private func golden() throws -> JSON {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    return try JSON(parsing: Bytes(Data(contentsOf: folder.appendingPathComponent("Vectors/predeployed.json"))))
+}
+private func word(_ text: String) -> Hash32 { Hash32(Bytes(text.utf8) + Bytes(repeating: 0, count: 32 - text.utf8.count))! }
+private func founding(_ json: JSON) throws -> Founding {
+    let founders = json["founders"]!.asArray!.map {
+        Founder(name: $0["name"]!.asString!, account: $0["account"]!.asAddress!, nodeKey: $0["nodeKey"]!.asAddress!, roles: Roles(rawValue: UInt64($0["roles"]!.asInt!)))
+    }
+    return try Founding(founders: founders.reversed(), parameters: [("inclusion", 1), ("gasTarget", 30_000_000)])
+}
+
+/// As genesis does it: the init code runs as the code of its own address.
+private func construct(_ code: Bytes, at address: Address, over state: inout MemoryState) throws -> Bytes {
+    state.set(address, nonce: 1, code: code)
+    let block = BlockContext(number: 0, timestamp: 1_800_000_000, beneficiary: .zero, gasLimit: 1 << 40, chainId: 7, rules: .prague)
+    let payload = TransactionPayload(chainId: 7, nonce: 0, gasLimit: 1 << 39, to: address, data: [])
+    let (result, diff) = try execute(RecoveredTransaction(unsigned: payload, sender: .zero), in: block, over: state, mode: .call)
+    guard case .success(let runtime) = result.outcome else { throw HaltReason.invalidInstruction }
+    state.set(address, nonce: 1, code: runtime, storage: diff.changes[address]?.storage ?? [:])
+    return runtime
+}
+
+@Test func genesisHoldsWhatAnIndependentMachineMakesOfTheConstructors() throws {
+    let json = try golden(), founding = try founding(json)
+    var state = MemoryState()
+    for (contract, code) in founding.constructions {
+        let runtime = try construct(code, at: contract.address, over: &state), expected = json["contracts"]![contract.name]!
+        #expect(contract.address == expected["address"]!.asAddress)
+        #expect(keccak256(runtime) == contract.runtimeHash, "\(contract.name)")
+        let storage = expected["storage"]!.asObject!.map { (U256(hex: $0.key)!, $0.value.asU256!) }
+        #expect(state.entries[contract.address]!.storage == Dictionary(uniqueKeysWithValues: storage), "\(contract.name)")
+    }
+    #expect(json["contracts"]!.asObject!.count == Contract.all.count)
+    // The slots that consensus reads.
+    let slots = state.entries[ContractAddress.consortium]!.storage
+    #expect(founding.validators.count == 3 && slots[0] == 3 && slots[101] == 30_000_000)
+    for (i, key) in founding.validators.enumerated() { #expect(slots[U256(UInt64(1 + i))] == U256(key)) }
+}
+
+@Test func foundersAreCheckedBeforeAnythingRuns() {
+    func founder(_ n: UInt8, _ name: String, _ roles: Roles = .all) -> Founder {
+        Founder(name: name, account: Address([n] + Bytes(repeating: 0, count: 19))!, nodeKey: Address([n] + Bytes(repeating: 1, count: 19))!, roles: roles)
+    }
+    #expect(throws: FoundingError.nameMalformed("North")) { try Founding(founders: [founder(1, "North")], parameters: []) }
+    #expect(throws: FoundingError.nameTwice("north")) { try Founding(founders: [founder(1, "north"), founder(2, "north")], parameters: []) }
+    #expect(throws: FoundingError.noManager) { try Founding(founders: [founder(1, "north", .data)], parameters: []) }
+    #expect(throws: FoundingError.founderCount(0, maximum: 64)) { try Founding(founders: [], parameters: []) }
+    var twin = founder(2, "south")
+    twin.nodeKey = founder(1, "north").nodeKey
+    #expect(throws: FoundingError.nodeKeyTwice(twin.nodeKey)) { try Founding(founders: [founder(1, "north"), twin], parameters: []) }
+}
+
+@Test func aFactIsOneWordThatBindsTheWholeJob() throws {
+    let json = try golden()
+    let accounts = json["founders"]!.asArray!.reduce(into: [String: Address]()) { $0[$1["name"]!.asString!] = $1["account"]!.asAddress! }
+    let lines: [JobLine] = JobLine.Kind.allCases.prefix(4).enumerated().map { (n: Int, kind: JobLine.Kind) -> JobLine in
+        let amount = U256(UInt64(1000 + n))
+        return JobLine(payee: accounts["member-\(n)"]!, amount: amount, index: UInt8(n), kind: kind)
+    }
+    for line in lines { #expect(JobLine(line.word) == line) }
+    let fact = JobFact(job: 7, state: .settled, attempt: 1, order: word("order"), session: word("session"), lines: lines, transcript: word("transcript"), output: word("output"),
+                       timestamp: 1_800_000_000)
+    #expect(fact.hash == json["fact"]!.asHash)
+    #expect(JobLine(U256(UInt64(6))) == nil)
+    // H(0 ‖ job), by eth-utils.
+    #expect(JobFact.slot(of: 7) == keccak256(Bytes(repeating: 0, count: 63) + [7]))
+}
+
+@Test(arguments: [1, 2, 3, 5, 8, 11])
+func everyLeafOfARecordLeadsToItsRoot(_ count: Int) throws {
+    let author = try founding(golden()).founders[0].account, schema = word("schema")
+    let leaves = (0..<count).map { RecordTree.leaf(author: author, schema: schema, commitment: keccak256([UInt8($0)])) }
+    let tree = RecordTree(leaves: leaves)
+    for (i, leaf) in leaves.enumerated() {
+        let path = tree.path(of: i)
+        #expect(path.root(from: leaf) == tree.root)
+        #expect(path.root(from: keccak256(leaf)) != tree.root)
+        if count > 1 { #expect(path.root(from: tree.root) != tree.root) }
+    }
+    #expect(RecordTree.Path(sides: 0, nodes: Array(repeating: .zero, count: 33)).root(from: .zero) == nil)
+}
+
+@Test func leavesAndPathsAreThoseThatTheContractTakes() throws {
+    let json = try golden(), founding = try founding(json)
+    var state = MemoryState()
+    for (contract, code) in founding.constructions where contract.name == "Records" { _ = try construct(code, at: contract.address, over: &state) }
+    let author = json["founders"]!.asArray!.first { $0["name"] == "member-1" }!["account"]!.asAddress!, schema = word("schema")
+    #expect(RecordTree.leaf(author: author, schema: schema, commitment: word("commitment")) == json["leaf"]!.asHash)
+
+    let block = BlockContext(number: 1, timestamp: 1_800_000_001, beneficiary: .zero, gasLimit: 1 << 30, chainId: 7, rules: .prague)
+    func send(_ function: String, _ arguments: [ABI.Value]) throws -> [ABI.Value] {
+        let payload = TransactionPayload(chainId: 7, nonce: 0, gasLimit: 1 << 24, to: ContractAddress.records, data: Contract.records.abi.encodeCall(function, arguments))
+        let (result, diff) = try execute(RecoveredTransaction(unsigned: payload, sender: author), in: block, over: state, mode: .call)
+        guard case .success(let output) = result.outcome else { throw HaltReason.invalidInstruction }
+        state.apply(diff)
+        return try Contract.records.abi.decodeResult(function, inputs: arguments.count, output)
+    }
+    let commitments = (0..<5).map { keccak256([UInt8($0)]) }
+    let tree = RecordTree(leaves: commitments.map { RecordTree.leaf(author: author, schema: schema, commitment: $0) })
+    let id = RecordTree.id(author: author, root: tree.root)
+    #expect(try send("recordBatch", [.bytes32(tree.root), 5, .bytes32(schema), .array([]), .bytes32(.zero), ""]) == [.bytes32(id)])
+    for (i, commitment) in commitments.enumerated() {
+        let path = tree.path(of: i), nodes = ABI.Value.array(path.nodes.map { .bytes32($0) })
+        func verify(_ commitment: Hash32) throws -> [ABI.Value] {
+            try send("verify", [.address(author), .bytes32(schema), .bytes32(commitment), .uint(UInt64(path.sides)), nodes])
+        }
+        #expect(try verify(commitment) == [.bool(true), .bytes32(id)])
+        #expect(try verify(keccak256(commitment))[0] == .bool(false))
+    }
+}
