@@ -122,7 +122,7 @@ class Alliance:
 
     def decide(self, kind, types, *values):
         """Proposed, and voted for by managers until it is enacted."""
-        id = self.propose(kind, types, *values)
+        id = self.propose(kind, types, *values, sender=self.managers()[0])
         for manager in self.managers():
             if self.consortium.vote(id, True, sender=manager):
                 return id
