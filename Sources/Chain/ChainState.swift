@@ -171,8 +171,9 @@ package enum Consortium {
     package static let address = Address(hex: "0xe47e47e000000000000000000000000000000001")!
     static let gasTargetSlot: U256 = 101
     static let forkTimesSlot = 102, forkCount = 16
-    /// `memberOf: HashMap[address, address]`; policy only, consensus does not read it.
-    static let memberOfSlot: U256 = 118
+    /// Mappings by account: `members` (a name first), `byNodeKey`, `enrolled`. Policy only, consensus does not read them; a test
+    /// compares with the contract's own `memberOf`.
+    private static let membersSlot: U256 = 118, byNodeKeySlot: U256 = 377, enrolledSlot: U256 = 380
 
     /// `validator_list`; empty where it is no list of addresses.
     static func validators(_ state: some StateReader) throws(StateUnavailable) -> [Address] {
@@ -197,9 +198,14 @@ package enum Consortium {
         return active
     }
 
-    /// Who pays for this account's transactions with its quota; nil: a guest.
+    /// Who pays for this account's transactions with its quota: the member itself, that of a node key, or who enrolled the account;
+    /// nil: a guest.
     package static func member(of account: Address, _ state: some StateReader) throws(StateUnavailable) -> Address? {
-        let word = try state.storage(address, U256(keccak256(memberOfSlot.bytes + account.word.bytes)))
-        return word.isZero ? nil : Address(last20: word.hash)
+        func entry(_ mapping: U256, _ key: Address) throws(StateUnavailable) -> U256 { try state.storage(address, U256(keccak256(mapping.bytes + key.word.bytes))) }
+        if try !entry(membersSlot, account).isZero { return account }
+        let member = try entry(byNodeKeySlot, account)
+        if !member.isZero { return Address(last20: member.hash) }
+        let enroller = Address(last20: try entry(enrolledSlot, account).hash)
+        return try entry(membersSlot, enroller).isZero ? nil : enroller
     }
 }

@@ -86,6 +86,18 @@ package actor ConsensusDriver {
         try result.get()
     }
 
+    package struct Standing: Sendable {
+        package let height: UInt64
+        package let round: UInt32
+        package let maySign: Bool
+        /// For the flags of Hello.
+        package let isAmnesiac: Bool
+        package let stopped: QBFT.StopReason?
+    }
+    package var standing: Standing {
+        Standing(height: machine.height, round: machine.round, maySign: machine.maySign, isAmnesiac: machine.amnesiacSince != nil, stopped: machine.stopped)
+    }
+
     // MARK: what comes in
 
     private nonisolated func pump() async {
@@ -294,7 +306,7 @@ package actor ConsensusDriver {
     private func apply(_ block: ExecutedBlock, _ sealed: SealedBlock, watermark: Bool) async throws(LedgerError) -> Head {
         let place = Watermark(height: sealed.header.number + 1, round: 0).encoded
         let head = try await ledger.importBlock(block, sealed: sealed, watermark: watermark ? place : nil).head
-        executed = [:]
+        (executed, timers) = ([:], [:])        // what waits is of a height that is over
         pool.advance(past: block)
         sendStatus(to: Array(links.keys))
         return head

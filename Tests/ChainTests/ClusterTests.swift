@@ -75,3 +75,37 @@ import Testing
     #expect(try member.ledger.view.receipt(tx.hash)?.receipt.succeeded == true)
     await member.stop()
 }
+
+/// A fifth node follows, is voted in, and is then needed for the quorum.
+@Test(.timeLimit(.minutes(5))) func aNewcomerSyncsAndThenValidates() async throws {
+    let world = try World(requestTimeoutMilliseconds: 60_000), hub = Hub(), clock = TestClock(World.start * 1000 + 5000)
+    var members = try world.keys.map { try Member($0, MemoryStore(), world.genesis, hub, clock) }
+    func all(_ tx: RecoveredTransaction) -> Bool { members.allSatisfy { ((try? $0.ledger.view.place(ofTransaction: tx.hash)) ?? nil) != nil } }
+    for nonce in 0..<6 as Range<UInt64> {
+        let tx = world.transaction(1, nonce: nonce, to: world.users[2].address)
+        _ = try members[0].pool.submit(tx.transaction.encoded)
+        guard await run(clock, "history", until: { all(tx) }) else { return }
+    }
+    let fifth = try PrivateKey(Bytes(repeating: 99, count: 32))
+    members.append(try Member(fifth, MemoryStore(), world.genesis, hub, clock))
+    guard await run(clock, "the newcomer's sync", until: { members[4].ledger.view.head.hash == members[0].ledger.view.head.hash }) else { return }
+
+    let five = (world.keys.map(\.address) + [fifth.address]).sorted()
+    let slots: [(U256, Hash32)] = five.enumerated().map { (U256($0 + 1), $1.word) } + [(U256.zero, U256(5).hash)]
+    let votes = slots.enumerated().map { nonce, slot in world.transaction(0, nonce: UInt64(nonce), to: Consortium.address, data: World.setSlot(slot.0, slot.1)) }
+    for vote in votes { _ = try members[1].pool.submit(vote.transaction.encoded) }
+    guard await run(clock, "the vote", until: { members.allSatisfy { $0.ledger.view.head.validators.addresses == five } }) else { return }
+    // One height without it cures its amnesia; then quorum 4 of 5 with one gone rests on it.
+    let next = world.transaction(1, nonce: 6, to: world.users[2].address)
+    _ = try members[0].pool.submit(next.transaction.encoded)
+    guard await run(clock, "a height without the newcomer's voice", until: { all(next) }) else { return }
+    await members.remove(at: 0).stop()
+    let last = world.transaction(1, nonce: 7, to: world.users[2].address)
+    _ = try members[0].pool.submit(last.transaction.encoded)
+    guard await run(clock, "a block that needs the newcomer", until: { all(last) }) else { return }
+    #expect(Set(members.map(\.ledger.view.head.hash)).count == 1)
+    for member in members {
+        try member.ledger.view.verify()
+        await member.stop()
+    }
+}
