@@ -88,8 +88,6 @@ struct Ballots<Payload: ConsensusPayload>: Sendable {
 struct Link: Sendable {
     var status: QBFT.PeerStatus
     var roundTripMilliseconds: UInt64
-    /// Its head when the link came up.
-    let firstHead: UInt64
 }
 struct EvidencePlace: Hashable, Sendable {
     let author: Address, code: MessageCode, height: UInt64, round: UInt32

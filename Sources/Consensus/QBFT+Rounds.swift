@@ -104,8 +104,7 @@ extension QBFT {
     // MARK: links
 
     mutating func onLinkUp(_ peer: Address, _ status: PeerStatus, _ roundTrip: UInt64) {
-        links[peer] = Link(status: status, roundTripMilliseconds: roundTrip, firstHead: status.headNumber)
-        if let since = amnesiacSince { amnesiacSince = max(since, provenHead) }
+        links[peer] = Link(status: status, roundTripMilliseconds: roundTrip)
         onPeerStatus(peer, status)
         guard agreement.decided == nil, validators.contains(peer) else { return }
         for message in agreement.ownMessages { effects.append(.send(message, to: peer)) }
@@ -118,12 +117,6 @@ extension QBFT {
         links[peer]?.status = status
         if status.headNumber > head.number { claim(status.headNumber, by: peer) }
         raiseBarrier()
-    }
-
-    /// A head that at least one honest validator had when it linked: the (f+1)-th highest.
-    private var provenHead: UInt64 {
-        let heads = validators.addresses.compactMap { links[$0]?.firstHead }.sorted(by: >)
-        return heads.count > validators.maximumFaulty ? heads[validators.maximumFaulty] : 0
     }
 
     func isLinked(_ peer: Address) -> Bool { links[peer] != nil }
