@@ -4,7 +4,6 @@ import Primitives
 extension QBFT {
     mutating func onStart(_ waiting: Bool) {
         transactionsWaiting = waiting
-        if amnesiacSince != nil { amnesiacSince = now }
         begin()
         guard case .kept(let watermark, let lock) = memory, watermark.height == height else {
             if case .kept(let watermark, _) = memory, watermark.height < height { signingGuard.advance(to: Watermark(height: height, round: 0)) }
@@ -56,12 +55,14 @@ extension QBFT {
         transactionsWaiting = waiting
         guard head.number >= height else { return }
         judgeTurns(head.header)
+        // Seen decided by live COMMITs while we were silent. A block that we merely fetched proves nothing: we may have voted for it.
+        let wasDecidedWithoutUs = amnesiacSince != nil && agreement.decided?.hash == head.hash
         self.head = head
         (round, lock, authors) = (0, nil, [:])
         agreement = Agreement(head, me: address)
         claims = claims.filter { $0.value >= height }
         let signedBeyondHead = signingGuard.watermark.height == height      // loaded at start, reached only now
-        if wasDecidedWithoutUs(head) { takeFreshMemory() }
+        if wasDecidedWithoutUs { takeFreshMemory() }
         else if amnesiacSince == nil, signingGuard.watermark.height < height { signingGuard.advance(to: Watermark(height: height, round: 0)) }
         begin()
         if !claims.isEmpty { startCatchUp(after: settings.requestTimeoutMilliseconds / 5) }
@@ -85,13 +86,6 @@ extension QBFT {
     }
 
     // MARK: amnesia (§7)
-
-    /// A block so young that its voters, all within D of true time, first saw it after we had lost our memory and fallen silent.
-    /// Blocks that we merely had to fetch prove nothing: we may have voted at any of their heights.
-    private func wasDecidedWithoutUs(_ head: Head) -> Bool {
-        guard let since = amnesiacSince else { return false }
-        return head.timeMilliseconds > since + 2 * settings.clockToleranceMilliseconds
-    }
 
     private mutating func takeFreshMemory() {
         amnesiacSince = nil

@@ -128,7 +128,7 @@ package struct QBFT: Sendable {
     let recovery: any SignatureRecovery
     var signingGuard: SigningGuard
     var memory: Memory
-    /// Our clock when memory was found lost; nil: it is whole.
+    /// Head at which memory was found lost; nil: it is whole.
     package internal(set) var amnesiacSince: UInt64?
     package internal(set) var stopped: StopReason?
 
@@ -156,7 +156,7 @@ package struct QBFT: Sendable {
         case .kept(let watermark, let lock): signingGuard = SigningGuard(signer: signer, genesis: genesis, watermark: watermark, lock: lock)
         case .lost(let isAccepted):
             signingGuard = SigningGuard(signer: signer, genesis: genesis, watermark: Watermark(height: 0, round: 0, said: []), lock: nil)
-            if !isAccepted { amnesiacSince = 0 }
+            if !isAccepted { amnesiacSince = head.number }
         }
     }
 
