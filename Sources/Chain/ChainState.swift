@@ -25,7 +25,9 @@ package struct ChainState: StateReader, NodeReader, Sendable {
 
     package func storage(_ address: Address, _ slot: U256) throws(StateUnavailable) -> U256 {
         if isFlat { return try read(.slots, address.bytes + slot.bytes).map { U256(bigEndian: $0) } ?? .zero }
-        guard let account = try trieAccount(address), let bytes = try trieValue(account.storageRoot, keccak256(slot.hash)) else { return .zero }
+        guard let account = try trieAccount(address), let bytes = try trieValue(account.storageRoot, keccak256(slot.hash)) else {
+            return .zero
+        }
         do throws(RLPError) { return try RLP.decode(bytes).asU256 } catch { throw .storage(errorNumber: damaged) }
     }
 
@@ -114,7 +116,11 @@ package struct StateUpdate: Sendable {
                 var storageRoot = Header.emptyRoot
                 if !change.clearsStorage {
                     let known: TrieAccount?
-                    do throws(StateUnavailable) { known = try base.trieAccount(address) } catch { throw TrieError.unavailable(errorNumber: error.errorNumber) }
+                    do throws(StateUnavailable) {
+                        known = try base.trieAccount(address)
+                    } catch {
+                        throw TrieError.unavailable(errorNumber: error.errorNumber)
+                    }
                     storageRoot = known?.storageRoot ?? Header.emptyRoot
                 }
                 if !change.storage.isEmpty {
@@ -126,7 +132,8 @@ package struct StateUpdate: Sendable {
                     }
                     storageRoot = storage.commit(into: &nodes)
                 }
-                let entry = TrieAccount(nonce: account.nonce, balance: account.balance, storageRoot: storageRoot, codeHash: account.codeHash)
+                let entry = TrieAccount(nonce: account.nonce, balance: account.balance, storageRoot: storageRoot,
+                    codeHash: account.codeHash)
                 accounts[address] = .some(entry)
                 try state.set(key, to: entry.encoded, from: base)
             }
@@ -152,7 +159,8 @@ package struct StateUpdate: Sendable {
             }
             if let code = change.code, let hash = change.account?.codeHash { batch.put(.codes, hash.bytes, code) }
             for (slot, value) in change.storage {
-                if value.isZero { batch.delete(.slots, prefix + slot.bytes) } else { batch.put(.slots, prefix + slot.bytes, value.minimalBytes) }
+                if value.isZero { batch.delete(.slots, prefix + slot.bytes) } else { batch.put(.slots, prefix + slot.bytes,
+                    value.minimalBytes) }
             }
         }
     }
@@ -186,7 +194,9 @@ package enum Consortium {
         }
         return list
     }
-    static func gasTarget(_ state: some StateReader) throws(StateUnavailable) -> UInt64 { try state.storage(address, gasTargetSlot).asUInt64 ?? .max }
+    static func gasTarget(_ state: some StateReader) throws(StateUnavailable) -> UInt64 {
+        try state.storage(address, gasTargetSlot).asUInt64 ?? .max
+    }
 
     /// The latest fork that is active in a block of this time on this parent's state; nil: none beyond Prague.
     static func activeFork(_ state: some StateReader, timestamp: UInt64) throws(StateUnavailable) -> Int? {
@@ -201,7 +211,9 @@ package enum Consortium {
     /// Who pays for this account's transactions with its quota: the member itself, that of a node key, or who enrolled the account;
     /// nil: a guest.
     package static func member(of account: Address, _ state: some StateReader) throws(StateUnavailable) -> Address? {
-        func entry(_ mapping: U256, _ key: Address) throws(StateUnavailable) -> U256 { try state.storage(address, U256(keccak256(mapping.bytes + key.word.bytes))) }
+        func entry(_ mapping: U256, _ key: Address) throws(StateUnavailable) -> U256 {
+            try state.storage(address, U256(keccak256(mapping.bytes + key.word.bytes)))
+        }
         if try !entry(membersSlot, account).isZero { return account }
         let member = try entry(byNodeKeySlot, account)
         if !member.isZero { return Address(last20: member.hash) }

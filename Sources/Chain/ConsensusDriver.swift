@@ -49,23 +49,32 @@ package actor ConsensusDriver {
     private var links: [Address: (status: QBFT.PeerStatus, roundTrip: UInt64)] = [:]
     private var isSyncing = false
     nonisolated let inbox = AsyncStream.makeStream(of: Work.self)
-    nonisolated let syncRequests = AsyncStream.makeStream(of: (peer: Address, head: UInt64).self, bufferingPolicy: .bufferingNewest(1))
+    nonisolated let syncRequests = AsyncStream.makeStream(of: (peer: Address, head: UInt64).self,
+        bufferingPolicy: .bufferingNewest(1))
 
     /// - Parameters:
     ///   - signer: this node's key; a node that is no validator follows and is silent.
     ///   - settings: nil: those of the genesis file.
     ///   - acceptsAmnesia: `--accept-amnesia`.
-    package init(ledger: Ledger, pool: PoolDriver, signer: PrivateKey, transport: any ConsensusTransport, source: any SyncSource, clock: any DriverClock = SystemClock(),
-                 settings: QBFT.Settings? = nil, acceptsAmnesia: Bool = false, log: @escaping @Sendable (ConsensusFact) -> Void = { _ in }) throws(LedgerError) {
-        (self.ledger, self.pool, self.signer, self.transport, self.source, self.clock) = (ledger, pool, signer, transport, source, clock)
+    package init(ledger: Ledger, pool: PoolDriver, signer: PrivateKey, transport: any ConsensusTransport, source: any SyncSource,
+        clock: any DriverClock = SystemClock(),
+                 settings: QBFT.Settings? = nil, acceptsAmnesia: Bool = false,
+                 log: @escaping @Sendable (ConsensusFact) -> Void = { _ in }) throws(LedgerError) {
+        (self.ledger, self.pool, self.signer, self.transport, self.source, self.clock) = (ledger, pool, signer, transport, source,
+            clock)
         (self.acceptsAmnesia, self.log) = (acceptsAmnesia, log)
         self.settings = settings ?? QBFT.Settings(ledger.view.network.configuration)
         let stored = try ledger.consensusMemory()
         var memory = QBFT.Memory.lost(isAccepted: acceptsAmnesia)
         if let watermark = stored.watermark {
-            do throws(MessageError) { memory = .kept(try Watermark(decoding: watermark), try stored.lock.map(Lock.init(decoding:))) } catch { throw .damaged(record: "watermark or lock") }
+            do throws(MessageError) {
+                memory = .kept(try Watermark(decoding: watermark), try stored.lock.map(Lock.init(decoding:)))
+            } catch {
+                throw .damaged(record: "watermark or lock")
+            }
         }
-        machine = QBFT(settings: self.settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head, memory: memory)
+        machine = QBFT(settings: self.settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head,
+            memory: memory)
     }
 
     /// Until cancelled: then the exact place is stored, and the next start skips nothing.
@@ -95,7 +104,8 @@ package actor ConsensusDriver {
         package let stopped: QBFT.StopReason?
     }
     package var standing: Standing {
-        Standing(height: machine.height, round: machine.round, maySign: machine.maySign, isAmnesiac: machine.amnesiacSince != nil, stopped: machine.stopped)
+        Standing(height: machine.height, round: machine.round, maySign: machine.maySign, isAmnesiac: machine.amnesiacSince != nil,
+            stopped: machine.stopped)
     }
 
     // MARK: what comes in
@@ -105,9 +115,13 @@ package actor ConsensusDriver {
             switch news {
             case .frame(ChainFrame.transactions, let payload, let peer): receive(payload, from: peer)
             case .frame(ChainFrame.refused, let payload, let peer):
-                guard let frame = try? RefusedFrame(decoding: payload) else { log(.frameRefused(ChainFrame.refused, from: peer)); continue }
+                guard let frame = try? RefusedFrame(decoding: payload) else {
+                    log(.frameRefused(ChainFrame.refused, from: peer)); continue
+                }
                 for (hash, code) in frame.refusals { log(.transactionRefused(by: peer, hash, code: code)) }
-            default: await withCheckedContinuation { if case .terminated = inbox.continuation.yield(.news(news, done: $0)) { $0.resume() } }
+            default: await withCheckedContinuation {
+                if case .terminated = inbox.continuation.yield(.news(news, done: $0)) { $0.resume() }
+            }
             }
         }
     }
@@ -134,7 +148,8 @@ package actor ConsensusDriver {
             while !batch.isEmpty {
                 // A frame holds at most 1 MiB.
                 var part: [PooledTransaction] = [], size = 0
-                while let next = batch.first, part.isEmpty || size + next.encoded.count < 900_000, part.count < PooledTransaction.maximumPerFrame {
+                while let next = batch.first, part.isEmpty || size + next.encoded.count < 900_000,
+                    part.count < PooledTransaction.maximumPerFrame {
                     part.append(next)
                     size += next.encoded.count + 16
                     batch.removeFirst()
@@ -241,7 +256,9 @@ package actor ConsensusDriver {
         switch effect {
         case .persist(.watermark(let watermark)): try await ledger.persist(watermark: watermark.encoded)
         case .persist(.lock(let lock)): try await ledger.persist(lock: lock.encoded)
-        case .broadcast(let message): transport.send(UInt16(message.code.rawValue), message.encoded, to: machine.validators.addresses.filter { $0 != signer.address && links[$0] != nil })
+        case .broadcast(let message):
+            let peers = machine.validators.addresses.filter { $0 != signer.address && links[$0] != nil }
+            transport.send(UInt16(message.code.rawValue), message.encoded, to: peers)
         case .send(let message, let peer): transport.send(UInt16(message.code.rawValue), message.encoded, to: [peer])
         case .startTimer(let timer, let milliseconds): startTimer(timer, milliseconds)
         case .cancelTimer(let timer): timers[timer] = nil
@@ -296,7 +313,11 @@ package actor ConsensusDriver {
         let block: ExecutedBlock
         // After a restart the lock's block was never executed by this process.
         if let known = executed[sealed.hash] { block = known } else {
-            do throws(BlockFailure) { block = try ledger.view.execute(sealed.unsealed, known: pool.recovered) } catch { throw .block(error) }
+            do throws(BlockFailure) {
+                block = try ledger.view.execute(sealed.unsealed, known: pool.recovered)
+            } catch {
+                throw .block(error)
+            }
         }
         let head = try await apply(block, sealed, watermark: true)
         log(.decided(head, round: sealed.round, transactions: sealed.transactions.count, participants: participants))
@@ -314,7 +335,8 @@ package actor ConsensusDriver {
 
     private func sendStatus(to peers: [Address]) {
         let head = ledger.view.head
-        transport.send(ChainFrame.status, StatusFrame(number: head.number, hash: head.hash, isAmnesiac: machine.amnesiacSince != nil).encoded, to: peers)
+        transport.send(ChainFrame.status,
+            StatusFrame(number: head.number, hash: head.hash, isAmnesiac: machine.amnesiacSince != nil).encoded, to: peers)
     }
 
     private func help(_ peer: Address, _ height: UInt64) {
@@ -331,13 +353,26 @@ package actor ConsensusDriver {
 
     /// Checks seals against the validators of our own head, executes, imports: nothing is taken on the peer's word.
     /// - Returns: what is wrong with the peer's block; nil: it is in, or was already.
-    private func importSynced(_ header: Header, _ body: [UnverifiedTransaction], from peer: Address) async throws(LedgerError) -> SyncError? {
+    private func importSynced(_ header: Header, _ body: [UnverifiedTransaction],
+        from peer: Address) async throws(LedgerError) -> SyncError? {
         let view = ledger.view, number = header.number
         guard number == view.head.number + 1 else { return number <= view.head.number ? nil : .malformed }
         let extra: ExtraData, sealed: SealedBlock, block: ExecutedBlock
-        do throws(ExtraDataError) { extra = try ExtraData(decoding: header.extraData) } catch { return .header(number, .extraData(error)) }
-        do throws(SealError) { sealed = SealedBlock(try SealedHeader(header, extra, by: view.head.validators, Secp256k1Recovery()), body: body) } catch { return .seal(number, error) }
-        do throws(BlockFailure) { block = try view.execute(sealed.unsealed, known: pool.recovered) } catch { return .block(number, error) }
+        do throws(ExtraDataError) {
+            extra = try ExtraData(decoding: header.extraData)
+        } catch {
+            return .header(number, .extraData(error))
+        }
+        do throws(SealError) {
+            sealed = SealedBlock(try SealedHeader(header, extra, by: view.head.validators, Secp256k1Recovery()), body: body)
+        } catch {
+            return .seal(number, error)
+        }
+        do throws(BlockFailure) {
+            block = try view.execute(sealed.unsealed, known: pool.recovered)
+        } catch {
+            return .block(number, error)
+        }
         // While memory is lost, what we import proves nothing about what we signed: the machine begins anew at the end of the sync.
         let remembers = machine.amnesiacSince == nil
         let head = try await apply(block, sealed, watermark: remembers)
@@ -348,7 +383,8 @@ package actor ConsensusDriver {
 
     private func restartMachine() async throws(LedgerError) {
         timers = [:]
-        machine = QBFT(settings: settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head, memory: .lost(isAccepted: acceptsAmnesia))
+        machine = QBFT(settings: settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head,
+            memory: .lost(isAccepted: acceptsAmnesia))
         try await start()
         for (peer, link) in links { try await feed(.linkUp(peer, link.status, roundTripMilliseconds: link.roundTrip)) }
     }
@@ -364,9 +400,12 @@ package actor ConsensusDriver {
     private nonisolated func sync(from peer: Address, to claimed: UInt64) async throws(SyncError) {
         while ledger.view.head.number < claimed {
             let next = ledger.view.head.number + 1
-            let headers = try await source.headers(from: next, count: Int(min(claimed - next + 1, UInt64(SyncLimits.headers))), of: peer)
+            let headers = try await source.headers(from: next, count: Int(min(claimed - next + 1, UInt64(SyncLimits.headers))),
+                of: peer)
             guard let first = headers.first else { throw .nothingThere }
-            guard first.number == next, zip(headers, headers.dropFirst()).allSatisfy({ $1.number == $0.number + 1 }) else { throw .malformed }
+            guard first.number == next, zip(headers, headers.dropFirst()).allSatisfy({ $1.number == $0.number + 1 }) else {
+                throw .malformed
+            }
             var rest = headers[...]
             while let header = rest.first {
                 let bodies = try await source.bodies(from: header.number, count: min(rest.count, SyncLimits.bodies), of: peer)
@@ -374,7 +413,9 @@ package actor ConsensusDriver {
                 for body in bodies {
                     let header = rest.removeFirst()
                     let problem = await withCheckedContinuation { done in
-                        if case .terminated = inbox.continuation.yield(.synced(header, body, from: peer, done: done)) { done.resume(returning: .peerLost) }
+                        if case .terminated = inbox.continuation.yield(.synced(header, body, from: peer, done: done)) {
+                            done.resume(returning: .peerLost)
+                        }
                     }
                     if let problem { throw problem }
                 }

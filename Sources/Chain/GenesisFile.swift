@@ -46,7 +46,11 @@ package struct GenesisFile: Sendable, Equatable {
             let consortium: [Address]
             var state = MemoryState()
             state.apply(alloc)
-            do throws(StateUnavailable) { consortium = try Consortium.validators(state) } catch { preconditionFailure("a state in memory is always there") }
+            do throws(StateUnavailable) {
+                consortium = try Consortium.validators(state)
+            } catch {
+                preconditionFailure("a state in memory is always there")
+            }
             let (validators, hash) = try Genesis.check(header, configuration, consortium: consortium)
             return Network(configuration: configuration, hash: hash, validators: validators)
         } catch { throw .rules(error) }
@@ -55,7 +59,8 @@ package struct GenesisFile: Sendable, Equatable {
     /// Names of predeployed contracts whose code is not the shipped one: the caller warns.
     package func unshipped(comparedWith contracts: [Genesis.Predeployment]) throws(GenesisFileError) -> [String] {
         let shipped = try Genesis.deploy(contracts, timestamp: header.timestamp)
-        return contracts.filter { shipped.changes[$0.address]?.account?.codeHash != alloc.changes[$0.address]?.account?.codeHash }.map(\.name)
+        func hash(_ diff: StateDiff, _ address: Address) -> Hash32? { diff.changes[address]?.account?.codeHash }
+        return contracts.filter { hash(shipped, $0.address) != hash(alloc, $0.address) }.map(\.name)
     }
 }
 
@@ -67,7 +72,8 @@ extension ChainState {
 // MARK: text
 
 extension GenesisFile {
-    private static let headerKeys: Set = ["timestamp", "extraData", "gasLimit", "difficulty", "nonce", "mixHash", "coinbase", "number", "gasUsed", "parentHash",
+    private static let headerKeys: Set = ["timestamp", "extraData", "gasLimit", "difficulty", "nonce", "mixHash", "coinbase",
+        "number", "gasUsed", "parentHash",
                                           "baseFeePerGas", "blobGasUsed", "excessBlobGas"]
     package static let maximumBytes = 32 << 20
 
@@ -76,14 +82,19 @@ extension GenesisFile {
         let json: JSON
         do throws(JSONError) { json = try JSON(parsing: text, maximumDepth: 16) } catch { throw .json(error) }
         guard let top = json.asObject else { throw .malformed(key: "genesis") }
-        if let key = top.keys.filter({ !GenesisFile.headerKeys.contains($0) && $0 != "config" && $0 != "alloc" }).min() { throw .unknownKey(key) }
+        if let key = top.keys.filter({ !GenesisFile.headerKeys.contains($0) && $0 != "config" && $0 != "alloc" }).min() {
+            throw .unknownKey(key)
+        }
         func must<V>(_ key: String, _ value: (JSON) -> V?) throws(GenesisFileError) -> V {
             guard let found = top[key] else { throw .missingKey(key) }
             guard let value = value(found) else { throw .malformed(key: key) }
             return value
         }
-        func may<V>(_ key: String, _ absent: V, _ value: (JSON) -> V?) throws(GenesisFileError) -> V { top[key] == nil ? absent : try must(key, value) }
-        var header = Genesis.header(timestamp: try must("timestamp", \.asQuantity), extraData: try must("extraData", \.asBytes), gasLimit: try must("gasLimit", \.asQuantity))
+        func may<V>(_ key: String, _ absent: V, _ value: (JSON) -> V?) throws(GenesisFileError) -> V {
+            top[key] == nil ? absent : try must(key, value)
+        }
+        var header = Genesis.header(timestamp: try must("timestamp", \.asQuantity), extraData: try must("extraData", \.asBytes),
+            gasLimit: try must("gasLimit", \.asQuantity))
         header.difficulty = try may("difficulty", header.difficulty, \.asU256)
         header.nonce = try may("nonce", header.nonce, \.asQuantity)
         header.mixHash = try may("mixHash", header.mixHash, \.asHash)
@@ -94,7 +105,8 @@ extension GenesisFile {
         header.baseFeePerGas = try may("baseFeePerGas", U256.zero, \.asU256)
         header.blobGasUsed = try may("blobGasUsed", 0, \.asQuantity)
         header.excessBlobGas = try may("excessBlobGas", 0, \.asQuantity)
-        try self.init(config: try must("config") { $0.asObject == nil ? nil : $0 }, header: header, alloc: try GenesisFile.alloc(try must("alloc", \.asObject)))
+        try self.init(config: try must("config") { $0.asObject == nil ? nil : $0 }, header: header,
+            alloc: try GenesisFile.alloc(try must("alloc", \.asObject)))
     }
 
     /// `alloc` of any Ethereum genesis file.
@@ -102,7 +114,9 @@ extension GenesisFile {
         var diff = StateDiff()
         for (name, entry) in entries {
             guard let address = Address(hex: name), let fields = entry.asObject else { throw .malformed(key: "alloc.\(name)") }
-            if let key = fields.keys.filter({ !["nonce", "balance", "code", "storage"].contains($0) }).min() { throw .unknownKey("alloc.\(name).\(key)") }
+            if let key = fields.keys.filter({ !["nonce", "balance", "code", "storage"].contains($0) }).min() {
+                throw .unknownKey("alloc.\(name).\(key)")
+            }
             func field<V>(_ key: String, _ absent: V, _ value: (JSON) -> V?) throws(GenesisFileError) -> V {
                 guard let found = fields[key] else { return absent }
                 guard let value = value(found) else { throw .malformed(key: "alloc.\(name).\(key)") }
@@ -110,13 +124,17 @@ extension GenesisFile {
             }
             let code = try field("code", Bytes(), \.asBytes)
             let nonce = try field("nonce", 0, \.asQuantity)
-            let balance = try field("balance", U256.zero) { $0.asU256 ?? $0.asString.flatMap { U256(decimal: $0) } ?? $0.asInt.flatMap { $0 < 0 ? nil : U256($0) } }
+            let balance = try field("balance",
+                U256.zero) { $0.asU256 ?? $0.asString.flatMap { U256(decimal: $0) }
+                    ?? $0.asInt.flatMap { $0 < 0 ? nil : U256($0) } }
             var storage: [U256: U256] = [:]
             for (slot, value) in try field("storage", [:], \.asObject) {
-                guard let key = U256(hex: slot), let word = value.asU256 ?? value.asBytes.flatMap({ $0.count <= 32 ? U256(bigEndian: $0) : nil }),
+                guard let key = U256(hex: slot),
+                    let word = value.asU256 ?? value.asBytes.flatMap({ $0.count <= 32 ? U256(bigEndian: $0) : nil }),
                       storage.updateValue(word, forKey: key) == nil else { throw .malformed(key: "alloc.\(name).storage.\(slot)") }
             }
-            let change = StateDiff.Change(account: Account(nonce: nonce, balance: balance, codeHash: code.isEmpty ? Account.noCode : keccak256(code)),
+            let change = StateDiff.Change(account: Account(nonce: nonce, balance: balance,
+                codeHash: code.isEmpty ? Account.noCode : keccak256(code)),
                                           code: code.isEmpty ? nil : code, storage: storage.filter { !$0.value.isZero })
             guard diff.changes.updateValue(change, forKey: address) == nil else { throw .malformed(key: "alloc.\(name)") }
         }
@@ -132,14 +150,18 @@ extension GenesisFile {
             var entry: [String: JSON] = ["nonce": .quantity(account.nonce), "balance": .quantity(account.balance)]
             if let code = change.code { entry["code"] = JSON(code) }
             if !change.storage.isEmpty {
-                entry["storage"] = .object(Dictionary(uniqueKeysWithValues: change.storage.map { ($0.key.hash.description, JSON($0.value.minimalBytes.isEmpty ? [0] : $0.value.minimalBytes)) }))
+                entry["storage"] = .object(Dictionary(uniqueKeysWithValues: change.storage.map { ($0.key.hash.description,
+                    JSON($0.value.minimalBytes.isEmpty ? [0] : $0.value.minimalBytes)) }))
             }
             entries[address.description] = .object(entry)
         }
         return JSON.object([
-            "config": config, "timestamp": .quantity(h.timestamp), "extraData": JSON(h.extraData), "gasLimit": .quantity(h.gasLimit), "difficulty": .quantity(h.difficulty),
-            "nonce": .quantity(h.nonce), "mixHash": JSON(h.mixHash), "coinbase": JSON(h.beneficiary), "number": .quantity(h.number), "gasUsed": .quantity(h.gasUsed),
-            "parentHash": JSON(h.parentHash), "baseFeePerGas": .quantity(h.baseFeePerGas ?? .zero), "blobGasUsed": .quantity(h.blobGasUsed ?? 0),
+            "config": config, "timestamp": .quantity(h.timestamp), "extraData": JSON(h.extraData),
+                "gasLimit": .quantity(h.gasLimit), "difficulty": .quantity(h.difficulty),
+            "nonce": .quantity(h.nonce), "mixHash": JSON(h.mixHash), "coinbase": JSON(h.beneficiary), "number": .quantity(h.number),
+            "gasUsed": .quantity(h.gasUsed),
+            "parentHash": JSON(h.parentHash), "baseFeePerGas": .quantity(h.baseFeePerGas ?? .zero),
+            "blobGasUsed": .quantity(h.blobGasUsed ?? 0),
             "excessBlobGas": .quantity(h.excessBlobGas ?? 0), "alloc": .object(entries),
         ]).pretty
     }

@@ -28,8 +28,10 @@ extension LedgerError: CustomStringConvertible {
         case .storage(let error): error.description
         case .genesis(let error): "the genesis file is refused: \(error)"
         case .genesisAbsent: "the ledger is empty and no genesis file was given; pass the alliance's genesis.json"
-        case .genesisMismatch(let stored, let given): "this data directory belongs to the network \(stored), the genesis file is of \(given); choose another data directory"
-        case .formatUnknown(let found, let known): "the ledger has format \(found), this program knows \(known); use a newer program"
+        case .genesisMismatch(let stored, let given):
+            "this data directory belongs to the network \(stored), the genesis file is of \(given); choose another data directory"
+        case .formatUnknown(let found, let known):
+            "the ledger has format \(found), this program knows \(known); use a newer program"
         case .damaged(let record): "the ledger is damaged (\(record)); move it away and sync anew from the other members"
         case .notNext(let head, let found): "block \(found) does not follow head \(head)"
         case .block(let failure): "the block is refused: \(failure)"
@@ -66,7 +68,9 @@ package actor Ledger {
         let view = try LedgerView(opening: store.snapshot(), cache: StateCache())
         if let genesis {
             let given = try Ledger.network(genesis)
-            guard given.hash == view.network.genesisHash else { throw .genesisMismatch(stored: view.network.genesisHash, given: given.hash) }
+            guard given.hash == view.network.genesisHash else {
+                throw .genesisMismatch(stored: view.network.genesisHash, given: given.hash)
+            }
         }
         published = Mutex(view)
     }
@@ -79,7 +83,11 @@ package actor Ledger {
         let network = try Ledger.network(genesis)
         var batch = WriteBatch()
         let update: StateUpdate
-        do throws(StateUnavailable) { update = try StateUpdate(genesis.alloc, on: .empty) } catch { throw .block(.unavailable(error)) }
+        do throws(StateUnavailable) {
+            update = try StateUpdate(genesis.alloc, on: .empty)
+        } catch {
+            throw .block(.unavailable(error))
+        }
         try storing { () throws(StorageError) in try update.write(into: &batch, over: NothingStored()) }
         let number = bigEndian(0)
         batch.put(.headers, number, network.hash.bytes + genesis.header.encoded)
@@ -101,7 +109,8 @@ package actor Ledger {
     @discardableResult
     package func importBlock(_ executed: ExecutedBlock, sealed: SealedBlock, watermark: Bytes?) throws(LedgerError) -> LedgerView {
         let before = view, number = executed.unsealed.header.number
-        guard number == before.head.number + 1, executed.unsealed.header.parentHash == before.head.hash, sealed.hash == executed.hash else {
+        guard number == before.head.number + 1, executed.unsealed.header.parentHash == before.head.hash,
+            sealed.hash == executed.hash else {
             throw .notNext(head: before.head.number, found: number)
         }
         var batch = WriteBatch()
@@ -125,11 +134,13 @@ package actor Ledger {
         executed.update.warm(before.cache)
         let head: Head
         do throws(HeaderError) {
-            head = try Head(header: sealed.header, hash: sealed.hash, validators: executed.head.validators, gasTarget: executed.head.gasTarget)
+            head = try Head(header: sealed.header, hash: sealed.hash, validators: executed.head.validators,
+                gasTarget: executed.head.gasTarget)
         } catch { preconditionFailure("a sealed header was checked: \(error)") }
         let after = before.following(head, store.snapshot())
         published.withLock { $0 = after }
-        let imported = ImportedBlock(view: after, receipts: executed.receipts, hashes: executed.hashes, senders: executed.senders, transactions: sealed.transactions)
+        let imported = ImportedBlock(view: after, receipts: executed.receipts, hashes: executed.hashes, senders: executed.senders,
+            transactions: sealed.transactions)
         followers.withLock { for follower in $0.values { follower.yield(imported) } }
         return after
     }

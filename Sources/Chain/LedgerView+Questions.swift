@@ -87,14 +87,19 @@ extension LedgerView {
             let nodes = try Trie.prove(keccak256(address).bytes, root: state.root, from: state)
             let account: TrieAccount
             do throws(StateUnavailable) {
-                account = try state.trieAccount(address) ?? TrieAccount(nonce: 0, balance: .zero, storageRoot: Header.emptyRoot, codeHash: Account.noCode)
+                account = try state.trieAccount(address) ?? TrieAccount(nonce: 0, balance: .zero, storageRoot: Header.emptyRoot,
+                    codeHash: Account.noCode)
             } catch { throw TrieError.unavailable(errorNumber: error.errorNumber) }
             var proofs: [AccountProof.Slot] = []
             for slot in slots {
                 let path = try Trie.prove(keccak256(slot.hash).bytes, root: account.storageRoot, from: state)
                 var trie = Trie(root: account.storageRoot), value = U256.zero
                 if let leaf = try trie.get(keccak256(slot.hash).bytes, from: state) {
-                    do throws(RLPError) { value = try RLP.decode(leaf).asU256 } catch { throw TrieError.unavailable(errorNumber: damaged) }
+                    do throws(RLPError) {
+                        value = try RLP.decode(leaf).asU256
+                    } catch {
+                        throw TrieError.unavailable(errorNumber: damaged)
+                    }
                 }
                 proofs.append(.init(slot: slot, value: value, nodes: path))
             }
@@ -109,19 +114,25 @@ extension LedgerView {
         var hashes = recentHashes
         if number != head.number {
             hashes = []
-            for back in stride(from: min(number, UInt64(LedgerView.recentCount)), through: 1, by: -1) { hashes.append(try known(number - back).hash) }
+            for back in stride(from: min(number, UInt64(LedgerView.recentCount)), through: 1, by: -1) {
+                hashes.append(try known(number - back).hash)
+            }
         } else {
             hashes.removeLast()     // code at block h sees the hashes before h
         }
-        return BlockContext(number: header.number, timestamp: header.timestamp, beneficiary: header.beneficiary, gasLimit: header.gasLimit,
-                            prevRandao: header.mixHash, chainId: U256(network.chainId), rules: .alliance, blockHash: { [hashes] asked in
+        return BlockContext(number: header.number, timestamp: header.timestamp, beneficiary: header.beneficiary,
+            gasLimit: header.gasLimit,
+                            prevRandao: header.mixHash, chainId: U256(network.chainId), rules: .alliance,
+                            blockHash: { [hashes] asked in
             let back = Int(header.number - asked)
             return back >= 1 && back <= hashes.count ? hashes[hashes.count - back] : nil
         })
     }
 
-    /// `eth_call`: what the call would answer on the state after block `number`. A gas limit of 0 or above the block's is the block's.
-    package func call(_ payload: TransactionPayload, from sender: Address, at number: UInt64) throws(QuestionError) -> ExecutionResult {
+    /// `eth_call`: what the call would answer on the state after block `number`. A gas limit of 0 or above the block's is the
+    /// block's.
+    package func call(_ payload: TransactionPayload, from sender: Address,
+        at number: UInt64) throws(QuestionError) -> ExecutionResult {
         var payload = payload
         let context = try context(at: number), state = try state(at: number)
         if payload.gasLimit == 0 || payload.gasLimit > context.gasLimit { payload.gasLimit = context.gasLimit }
@@ -131,7 +142,8 @@ extension LedgerView {
     }
 
     /// - Returns: nil gas limit: it fails with all the gas too, as the result says.
-    package func estimateGas(_ payload: TransactionPayload, from sender: Address, at number: UInt64) throws(QuestionError) -> (gasLimit: UInt64?, result: ExecutionResult) {
+    package func estimateGas(_ payload: TransactionPayload, from sender: Address,
+        at number: UInt64) throws(QuestionError) -> (gasLimit: UInt64?, result: ExecutionResult) {
         let context = try context(at: number), state = try state(at: number)
         do throws(ExecutionError) {
             let (limit, result) = try EVM.estimateGas(payload, from: sender, in: context, over: state)
@@ -147,11 +159,17 @@ extension LedgerView {
     package func logs(_ filter: LogFilter) throws(QuestionError) -> [LocatedLog] {
         let last = min(filter.to, head.number)
         guard filter.from <= last else { return [] }
-        guard last - filter.from < LedgerView.maximumLogBlocks else { throw .rangeTooLong(blocks: last - filter.from + 1, maximum: LedgerView.maximumLogBlocks) }
+        guard last - filter.from < LedgerView.maximumLogBlocks else {
+            throw .rangeTooLong(blocks: last - filter.from + 1, maximum: LedgerView.maximumLogBlocks)
+        }
         var found: [LocatedLog] = []
         for number in filter.from...last {
             guard filter.mayMatch(try known(number).header.logsBloom) else { continue }
-            do throws(StorageError) { found += LedgerView.logs(of: try receipts(number) ?? [], matching: filter) } catch { throw .storage(error) }
+            do throws(StorageError) {
+                found += LedgerView.logs(of: try receipts(number) ?? [], matching: filter)
+            } catch {
+                throw .storage(error)
+            }
             guard found.count <= LedgerView.maximumLogs else { throw .tooManyLogs(maximum: LedgerView.maximumLogs) }
         }
         return found
@@ -162,7 +180,8 @@ extension LedgerView {
             receipt.receipt.logs.enumerated().compactMap { index, log in
                 guard filter.matches(log) else { return nil }
                 let tx = receipt.transaction
-                return LocatedLog(log: log, blockNumber: tx.blockNumber, blockHash: tx.blockHash, transactionHash: tx.hash, transactionIndex: tx.index,
+                return LocatedLog(log: log, blockNumber: tx.blockNumber, blockHash: tx.blockHash, transactionHash: tx.hash,
+                    transactionIndex: tx.index,
                                   index: receipt.firstLogIndex + index)
             }
         }
@@ -182,7 +201,8 @@ extension ImportedBlock {
     /// As `LedgerView.receipts` gives them, without reading.
     package var locatedReceipts: [LocatedReceipt] {
         locate(receipts, transactions.indices.map { index in
-            LocatedTransaction(transaction: transactions[index], hash: hashes[index], sender: senders[index], blockNumber: head.number, blockHash: head.hash, index: index)
+            LocatedTransaction(transaction: transactions[index], hash: hashes[index], sender: senders[index],
+                blockNumber: head.number, blockHash: head.hash, index: index)
         })
     }
 }

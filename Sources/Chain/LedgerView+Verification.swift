@@ -16,7 +16,8 @@ package enum VerificationError: Error, Equatable, Sendable {
 }
 
 extension LedgerView {
-    /// `verify-chain`: everything again from genesis, trusting no stored result. Hashes, seals, bodies, every transaction executed on
+    /// `verify-chain`: everything again from genesis, trusting no stored result. Hashes, seals, bodies, every transaction executed
+    /// on
     /// the state of its parent, receipts, roots, sets of validators; at last the flat columns against the head's root.
     ///
     /// - Parameter progress: the block just verified.
@@ -36,12 +37,20 @@ extension LedgerView {
             let receipts = try stored(number, "receipts") { () throws(StorageError) in try self.rawReceipts(number) }
             guard let extra = try? ExtraData(decoding: header.extraData) else { throw .record(number: number, "extra data") }
             let sealed: SealedBlock
-            do throws(SealError) { sealed = SealedBlock(try SealedHeader(header, extra, by: parent.validators, Secp256k1Recovery()), body: body) } catch { throw .seal(number: number, error) }
+            do throws(SealError) {
+                sealed = SealedBlock(try SealedHeader(header, extra, by: parent.validators, Secp256k1Recovery()), body: body)
+            } catch {
+                throw .seal(number: number, error)
+            }
             guard sealed.hash == hash else { throw .record(number: number, "hash") }
             let base = ChainState(root: parent.header.stateRoot, reader: reader, cache: cache, isFlat: false)
             do throws(BlockFailure) {
-                let run = try BlockExecution(parent: parent, base: base, chainId: network.chainId, recentHashes: hashes).execute(sealed.unsealed)
-                guard run.receipts == receipts else { throw BlockFailure.invalid(.receiptsRoot(expected: header.receiptsRoot, found: Trie.indexedRoot(receipts.map(\.encoded)))) }
+                let run = try BlockExecution(parent: parent, base: base, chainId: network.chainId,
+                    recentHashes: hashes).execute(sealed.unsealed)
+                guard run.receipts == receipts else {
+                    throw BlockFailure.invalid(.receiptsRoot(expected: header.receiptsRoot,
+                        found: Trie.indexedRoot(receipts.map(\.encoded))))
+                }
                 parent = run.head
             } catch { throw .block(number: number, error) }
             hashes = hashes.suffix(LedgerView.recentCount - 1) + [hash]
@@ -55,9 +64,13 @@ extension LedgerView {
     private func verifiedGenesis() throws(VerificationError) -> Head {
         do throws(GenesisFileError) {
             let file = try GenesisFile(parsing: Bytes(network.file.utf8)), checked = try file.check()
-            guard let stored = try? header(0), stored.hash == checked.hash, stored.header == file.header else { throw GenesisFileError.malformed(key: "stored header") }
+            guard let stored = try? header(0), stored.hash == checked.hash, stored.header == file.header else {
+                throw GenesisFileError.malformed(key: "stored header")
+            }
             let state = ChainState(root: file.header.stateRoot, reader: reader, cache: cache, isFlat: false)
-            guard let head = try? LedgerView.head(file.header, checked.hash, state) else { throw GenesisFileError.malformed(key: "stored state") }
+            guard let head = try? LedgerView.head(file.header, checked.hash, state) else {
+                throw GenesisFileError.malformed(key: "stored state")
+            }
             return head
         } catch { throw .ledger(.genesis(error)) }
     }

@@ -27,32 +27,42 @@ package struct LedgerView: Sendable {
     init(opening reader: any KeyValueReader, cache: StateCache) throws(LedgerError) {
         (self.reader, self.cache) = (reader, cache)
         func fact(_ key: Bytes, _ name: String) throws(LedgerError) -> Bytes {
-            guard let value = try storing({ () throws(StorageError) in try reader.get(.facts, key) }) else { throw .damaged(record: name) }
+            guard let value = try storing({ () throws(StorageError) in try reader.get(.facts, key) }) else {
+                throw .damaged(record: name)
+            }
             return value
         }
         func stored(_ number: UInt64) throws(LedgerError) -> (header: Header, hash: Hash32) {
-            guard let found = try storing({ () throws(StorageError) in try LedgerView.header(reader, number) }) else { throw .damaged(record: "header \(number)") }
+            guard let found = try storing({ () throws(StorageError) in try LedgerView.header(reader, number) }) else {
+                throw .damaged(record: "header \(number)")
+            }
             return found
         }
         let format = bigEndian(try fact(Fact.format, "format")), text = try fact(Fact.genesis, "genesis")
         guard format == formatVersion else { throw .formatUnknown(found: format, known: formatVersion) }
         do throws(GenesisFileError) {
             let file = try GenesisFile(parsing: text), network = try file.check()
-            self.network = Network(chainId: network.configuration.chainId, genesisHash: network.hash, genesis: file.header, configuration: network.configuration,
+            self.network = Network(chainId: network.configuration.chainId, genesisHash: network.hash, genesis: file.header,
+                configuration: network.configuration,
                                    file: String(decoding: text, as: UTF8.self))
         } catch { throw .genesis(error) }
         let (header, hash) = try stored(bigEndian(try fact(Fact.head, "head")))
         head = try LedgerView.head(header, hash, ChainState(root: header.stateRoot, reader: reader, cache: cache, isFlat: true))
         var hashes: [Hash32] = []
-        for number in (header.number - min(header.number, UInt64(LedgerView.recentCount - 1)))...header.number { hashes.append(try stored(number).hash) }
+        for number in (header.number - min(header.number, UInt64(LedgerView.recentCount - 1)))...header.number {
+            hashes.append(try stored(number).hash)
+        }
         recentHashes = hashes
     }
 
     /// A stored block as parent of the next: validators and gas target are read from its state.
     static func head(_ header: Header, _ hash: Hash32, _ state: ChainState) throws(LedgerError) -> Head {
         do {
-            guard let sealers = ValidatorSet(try ExtraData(decoding: header.extraData).validators) else { throw LedgerError.damaged(record: "header \(header.number)") }
-            return try Head(header: header, hash: hash, validators: HeaderRules.nextValidators(after: sealers, consortium: try Consortium.validators(state)),
+            guard let sealers = ValidatorSet(try ExtraData(decoding: header.extraData).validators) else {
+                throw LedgerError.damaged(record: "header \(header.number)")
+            }
+            return try Head(header: header, hash: hash,
+                validators: HeaderRules.nextValidators(after: sealers, consortium: try Consortium.validators(state)),
                             gasTarget: try Consortium.gasTarget(state))
         } catch { throw .damaged(record: "state of block \(header.number)") }
     }
@@ -67,13 +77,16 @@ package struct LedgerView: Sendable {
     package var state: ChainState { ChainState(root: head.header.stateRoot, reader: reader, cache: cache, isFlat: true) }
 
     /// Runs blocks that follow the head.
-    var execution: BlockExecution { BlockExecution(parent: head, base: state, chainId: network.chainId, recentHashes: recentHashes) }
+    var execution: BlockExecution { BlockExecution(parent: head, base: state, chainId: network.chainId,
+        recentHashes: recentHashes) }
 
     /// Judges a block that follows the head.
-    package func execute(_ block: UnsealedBlock, known: (Hash32) -> RecoveredTransaction? = { _ in nil }) throws(BlockFailure) -> ExecutedBlock {
+    package func execute(_ block: UnsealedBlock,
+        known: (Hash32) -> RecoveredTransaction? = { _ in nil }) throws(BlockFailure) -> ExecutedBlock {
         try execution.execute(block, known: known)
     }
-    package func build(_ request: BuildRequest, from selection: inout PoolSelection, isOutOfTime: () -> Bool) throws(BlockFailure) -> ExecutedBlock? {
+    package func build(_ request: BuildRequest, from selection: inout PoolSelection,
+        isOutOfTime: () -> Bool) throws(BlockFailure) -> ExecutedBlock? {
         try execution.build(request, from: &selection, isOutOfTime: isOutOfTime)
     }
 }
@@ -119,19 +132,29 @@ extension LedgerView {
     }
 
     /// With seals. nil: above the head.
-    package func header(_ number: UInt64) throws(StorageError) -> (header: Header, hash: Hash32)? { try LedgerView.header(reader, number) }
-    package func number(of hash: Hash32) throws(StorageError) -> UInt64? { try reader.get(.numbers, hash.bytes).map { bigEndian($0) } }
+    package func header(_ number: UInt64) throws(StorageError) -> (header: Header, hash: Hash32)? {
+        try LedgerView.header(reader, number)
+    }
+    package func number(of hash: Hash32) throws(StorageError) -> UInt64? {
+        try reader.get(.numbers, hash.bytes).map { bigEndian($0) }
+    }
 
     package func body(_ number: UInt64) throws(StorageError) -> [UnverifiedTransaction]? {
         guard let bytes = try reader.get(.bodies, bigEndian(number)) else { return nil }
-        do { return try RLP.decode(bytes).asList.map { try UnverifiedTransaction(inBody: $0) } } catch { throw .corrupt(path: "body \(number)", detail: "\(error)") }
+        do { return try RLP.decode(bytes).asList.map { try UnverifiedTransaction(inBody: $0) } } catch {
+            throw .corrupt(path: "body \(number)", detail: "\(error)")
+        }
     }
 
     package func block(_ number: UInt64) throws(StorageError) -> StoredBlock? {
-        guard let (header, hash) = try header(number), let body = try body(number), let senders = try reader.get(.senders, bigEndian(number)) else { return nil }
+        guard let (header, hash) = try header(number), let body = try body(number),
+            let senders = try reader.get(.senders, bigEndian(number)) else {
+            return nil
+        }
         guard senders.count == 20 * body.count else { throw .corrupt(path: "senders \(number)", detail: "\(senders.count) bytes") }
         return StoredBlock(header: header, hash: hash, transactions: body.enumerated().map { index, transaction in
-            LocatedTransaction(transaction: transaction, hash: keccak256(transaction.encoded), sender: Address(senders[(20 * index)..<(20 * index + 20)])!,
+            LocatedTransaction(transaction: transaction, hash: keccak256(transaction.encoded),
+                sender: Address(senders[(20 * index)..<(20 * index + 20)])!,
                                blockNumber: number, blockHash: hash, index: index)
         })
     }
@@ -157,7 +180,9 @@ extension LedgerView {
     }
     package func receipts(_ number: UInt64) throws(StorageError) -> [LocatedReceipt]? {
         guard let block = try block(number), let receipts = try rawReceipts(number) else { return nil }
-        guard receipts.count == block.transactions.count else { throw .corrupt(path: "receipts \(number)", detail: "\(receipts.count) of them") }
+        guard receipts.count == block.transactions.count else {
+            throw .corrupt(path: "receipts \(number)", detail: "\(receipts.count) of them")
+        }
         return locate(receipts, block.transactions)
     }
     package func receipt(_ transaction: Hash32) throws(StorageError) -> LocatedReceipt? {
@@ -170,7 +195,11 @@ extension LedgerView {
         guard let receipts = try rawReceipts(number), receipts.indices.contains(index) else { return nil }
         var table = NodeTable()
         let root = Trie.indexedRoot(receipts.map(\.encoded), into: &table)
-        do throws(TrieError) { return try Trie.prove(Trie.indexKey(index), root: root, from: table) } catch { preconditionFailure("the trie is in memory: \(error)") }
+        do throws(TrieError) {
+            return try Trie.prove(Trie.indexKey(index), root: root, from: table)
+        } catch {
+            preconditionFailure("the trie is in memory: \(error)")
+        }
     }
 }
 
@@ -179,7 +208,9 @@ func locate(_ receipts: [Receipt], _ transactions: [LocatedTransaction]) -> [Loc
     return zip(receipts, transactions).map { receipt, transaction in
         defer { (gas, logs) = (receipt.cumulativeGasUsed, logs + receipt.logs.count) }
         let payload = transaction.transaction.payload
-        let created = payload.to == nil ? Address(last20: keccak256(RLP.encodeList { $0.append(transaction.sender); $0.append(payload.nonce) })) : nil
-        return LocatedReceipt(transaction: transaction, receipt: receipt, gasUsed: receipt.cumulativeGasUsed - gas, contractAddress: created, firstLogIndex: logs)
+        let created = payload.to == nil
+            ? Address(last20: keccak256(RLP.encodeList { $0.append(transaction.sender); $0.append(payload.nonce) })) : nil
+        return LocatedReceipt(transaction: transaction, receipt: receipt, gasUsed: receipt.cumulativeGasUsed - gas,
+            contractAddress: created, firstLogIndex: logs)
     }
 }

@@ -57,7 +57,7 @@ extension LedgerView {
     package func sealedHeaders(from number: UInt64, count: Int) throws(StorageError) -> [Header] {
         guard number <= head.number else { return [] }
         var headers: [Header] = []
-        for n in number...min(head.number, number + UInt64(max(0, min(count, SyncLimits.headers)))) where headers.count < min(count, SyncLimits.headers) {
+        for n in number..<min(head.number + 1, number + UInt64(max(0, min(count, SyncLimits.headers)))) {
             if let found = try header(n) { headers.append(found.header) }
         }
         return headers
@@ -86,7 +86,9 @@ package struct StatusFrame: Sendable, Equatable {
     package var hash: Hash32
     package var isAmnesiac: Bool
 
-    package init(number: UInt64, hash: Hash32, isAmnesiac: Bool) { (self.number, self.hash, self.isAmnesiac) = (number, hash, isAmnesiac) }
+    package init(number: UInt64, hash: Hash32, isAmnesiac: Bool) {
+        (self.number, self.hash, self.isAmnesiac) = (number, hash, isAmnesiac)
+    }
     package var encoded: Bytes {
         RLP.encodeList {
             $0.append(number)

@@ -30,9 +30,11 @@ package final class PoolDriver: Sendable {
     var executable: AsyncStream<Void> { waiting.stream }
 
     /// Reads the journal back: transactions that no longer fit are dropped from it.
-    package init(ledger: Ledger, store: any KeyValueStore, limits: TransactionPool.Limits = .init(), clock: any DriverClock = SystemClock()) throws(LedgerError) {
+    package init(ledger: Ledger, store: any KeyValueStore, limits: TransactionPool.Limits = .init(),
+        clock: any DriverClock = SystemClock()) throws(LedgerError) {
         (self.ledger, self.store, self.clock) = (ledger, store, clock)
-        var pool = TransactionPool(limits: limits), stale = WriteBatch(), records: [(arrival: UInt64, generation: UInt8, key: Bytes, tx: RecoveredTransaction?)] = []
+        var pool = TransactionPool(limits: limits), stale = WriteBatch(),
+            records: [(arrival: UInt64, generation: UInt8, key: Bytes, tx: RecoveredTransaction?)] = []
         try storing { () throws(StorageError) in
             try store.scan(.pool) { key, value in
                 let tx = value.count > 9 ? try? RecoveredTransaction(UnverifiedTransaction(encoded: Bytes(value[9...]))) : nil
@@ -78,7 +80,9 @@ package final class PoolDriver: Sendable {
     package func submit(_ encoded: Bytes) throws(PoolError) -> Hash32 { try take(encoded, generation: nil) }
 
     /// From a peer. The same transaction again is no fault of anybody: `alreadyKnown`.
-    package func receive(_ transaction: PooledTransaction) throws(PoolError) { _ = try take(transaction.encoded, generation: transaction.generation) }
+    package func receive(_ transaction: PooledTransaction) throws(PoolError) {
+        _ = try take(transaction.encoded, generation: transaction.generation)
+    }
 
     private func take(_ encoded: Bytes, generation: UInt8?) throws(PoolError) -> Hash32 {
         let limit = state.withLock { $0.pool.limits.transactionBytes }
@@ -86,18 +90,28 @@ package final class PoolDriver: Sendable {
         let hash = keccak256(encoded)
         guard state.withLock({ $0.pool.entry(hash) }) == nil else { throw .alreadyKnown }
         let tx: RecoveredTransaction, decoded: UnverifiedTransaction
-        do throws(TransactionDecodingError) { decoded = try UnverifiedTransaction(encoded: encoded) } catch { throw .decoding(error) }
+        do throws(TransactionDecodingError) {
+            decoded = try UnverifiedTransaction(encoded: encoded)
+        } catch {
+            throw .decoding(error)
+        }
         do throws(SignatureError) { tx = try RecoveredTransaction(decoded) } catch { throw .signature(error) }
         let (nonce, member) = try PoolDriver.judge(tx, ledger.view)
         let result: Result<TransactionPool.Added, PoolError> = state.withLock { state in
             do throws(PoolError) {
                 let added = try state.pool.add(tx, generation: generation, stateNonce: nonce, member: member)
                 state.journalIsDirty = true
-                if generation == nil { state.outgoing.append(PooledTransaction(encoded: encoded, generation: added.entry.generation)) }
+                if generation == nil {
+                    state.outgoing.append(PooledTransaction(encoded: encoded, generation: added.entry.generation))
+                }
                 var batch = WriteBatch()
                 batch.put(.pool, hash.bytes, bigEndian(added.entry.arrival) + [added.entry.generation] + encoded)
                 for gone in added.removed { batch.delete(.pool, gone.bytes) }
-                do throws(StorageError) { try store.write(batch, durable: false) } catch { throw PoolError.unavailable(.storage(errorNumber: inputOutput)) }
+                do throws(StorageError) {
+                    try store.write(batch, durable: false)
+                } catch {
+                    throw PoolError.unavailable(.storage(errorNumber: inputOutput))
+                }
                 return .success(added)
             } catch { return .failure(error) }
         }
@@ -109,12 +123,17 @@ package final class PoolDriver: Sendable {
     }
 
     /// What can be said of a transaction without running it, so that no block is tried with it in vain.
-    private static func judge(_ tx: RecoveredTransaction, _ view: LedgerView) throws(PoolError) -> (nonce: UInt64, member: Address?) {
+    private static func judge(_ tx: RecoveredTransaction, _ view: LedgerView) throws(PoolError) -> (nonce: UInt64,
+        member: Address?) {
         let payload = tx.payload, limit = view.head.nextGasLimit
         guard payload.kind != .blob else { throw .invalid(.typeNotSupported(3)) }
         guard let chainId = payload.chainId else { throw .invalid(.replayable) }
-        guard chainId == U256(view.network.chainId) else { throw .invalid(.chainIdMismatch(expected: U256(view.network.chainId), found: chainId)) }
-        guard payload.maxPriorityFeePerGas <= payload.maxFeePerGas else { throw .invalid(.tipAboveFee(fee: payload.maxFeePerGas, tip: payload.maxPriorityFeePerGas)) }
+        guard chainId == U256(view.network.chainId) else {
+            throw .invalid(.chainIdMismatch(expected: U256(view.network.chainId), found: chainId))
+        }
+        guard payload.maxPriorityFeePerGas <= payload.maxFeePerGas else {
+            throw .invalid(.tipAboveFee(fee: payload.maxFeePerGas, tip: payload.maxPriorityFeePerGas))
+        }
         guard payload.gasLimit <= limit else { throw .invalid(.gasLimitAboveBlock(limit: limit, found: payload.gasLimit)) }
         if payload.kind == .setCode {
             guard payload.to != nil else { throw .invalid(.recipientAbsent) }
@@ -122,13 +141,16 @@ package final class PoolDriver: Sendable {
         }
         let intrinsic = IntrinsicGas(payload, rules: .alliance), needed = max(intrinsic.gas, intrinsic.floor)
         guard payload.gasLimit >= needed else { throw .invalid(.gasLimitTooLow(needed: needed, found: payload.gasLimit)) }
-        guard payload.to != nil || payload.data.count <= maximumInitcodeBytes else { throw .invalid(.initcodeTooLarge(limit: maximumInitcodeBytes, found: payload.data.count)) }
+        guard payload.to != nil || payload.data.count <= maximumInitcodeBytes else {
+            throw .invalid(.initcodeTooLarge(limit: maximumInitcodeBytes, found: payload.data.count))
+        }
         let account: Account, member: Address?
         do throws(StateUnavailable) {
             account = try view.state.account(tx.sender) ?? Account()
             member = try Consortium.member(of: tx.sender, view.state)
         } catch { throw .unavailable(error) }
-        let (price, high) = payload.maxFeePerGas.multipliedFull(by: U256(payload.gasLimit)), (cost, carry) = price.addingReportingOverflow(payload.value)
+        let (price, high) = payload.maxFeePerGas.multipliedFull(by: U256(payload.gasLimit)),
+            (cost, carry) = price.addingReportingOverflow(payload.value)
         guard high.isZero, !carry else { throw .invalid(.insufficientBalance(needed: nil, found: account.balance)) }
         guard cost <= account.balance else { throw .invalid(.insufficientBalance(needed: cost, found: account.balance)) }
         return (account.nonce, member)
@@ -149,7 +171,9 @@ package final class PoolDriver: Sendable {
     /// For a peer whose link has just come up.
     func everything(maximum: Int) -> [PooledTransaction] {
         state.withLock { state in
-            state.pool.content.lazy.flatMap { $0.executable + $0.queued }.prefix(maximum).map { PooledTransaction(encoded: $0.transaction.transaction.encoded, generation: $0.generation) }
+            state.pool.content.lazy.flatMap { $0.executable + $0.queued }.prefix(maximum).map {
+                PooledTransaction(encoded: $0.transaction.transaction.encoded, generation: $0.generation)
+            }
         }
     }
     func selection() -> PoolSelection { state.withLock { $0.pool.selection() } }

@@ -84,7 +84,8 @@ package struct TransactionPool: Sendable {
     }
     /// For `txpool_content`: executable and queued, by sender, in nonce order.
     package var content: [(sender: Address, executable: [Entry], queued: [Entry])] {
-        senders.map { ($0.key, Array($0.value.entries.prefix($0.value.executableCount)), Array($0.value.entries.dropFirst($0.value.executableCount))) }
+        senders.map { ($0.key, Array($0.value.entries.prefix($0.value.executableCount)),
+            Array($0.value.entries.dropFirst($0.value.executableCount))) }
     }
 
     package struct Added: Sendable, Equatable {
@@ -100,7 +101,8 @@ package struct TransactionPool: Sendable {
     ///   - stateNonce: of the sender at the head.
     ///   - member: who pays with its quota; nil: guest.
     ///   - arrival: of the journal, at a restart.
-    package mutating func add(_ tx: RecoveredTransaction, generation: UInt8?, stateNonce: UInt64, member: Address?, arrival: UInt64? = nil) throws(PoolError) -> Added {
+    package mutating func add(_ tx: RecoveredTransaction, generation: UInt8?, stateNonce: UInt64, member: Address?,
+        arrival: UInt64? = nil) throws(PoolError) -> Added {
         let size = tx.transaction.encoded.count, nonce = tx.payload.nonce
         guard size <= limits.transactionBytes else { throw .tooLarge(bytes: size, maximum: limits.transactionBytes) }
         guard byHash[tx.hash] == nil else { throw .alreadyKnown }
@@ -112,8 +114,11 @@ package struct TransactionPool: Sendable {
         let place = sender.entries.firstIndex { $0.transaction.payload.nonce >= nonce } ?? sender.entries.count
         var removed: [Hash32] = [], rival: Entry?
         if place < sender.entries.count, sender.entries[place].transaction.payload.nonce == nonce { rival = sender.entries[place] }
-        if rival == nil, nonce > missing, sender.entries.count - executable >= limits.beyondGap { throw .gapTooLong(maximum: limits.beyondGap, missing: missing) }
-        let entry = Entry(transaction: tx, generation: min(generation ?? rival.map { $0.generation + 1 } ?? 0, TransactionPool.maximumGeneration), bytes: size,
+        if rival == nil, nonce > missing, sender.entries.count - executable >= limits.beyondGap {
+            throw .gapTooLong(maximum: limits.beyondGap, missing: missing)
+        }
+        let entry = Entry(transaction: tx,
+            generation: min(generation ?? rival.map { $0.generation + 1 } ?? 0, TransactionPool.maximumGeneration), bytes: size,
                           arrival: arrival ?? arrivals)
         arrivals = max(arrivals, entry.arrival + 1)
         if let rival {
@@ -147,7 +152,8 @@ package struct TransactionPool: Sendable {
         while total.count >= limits.transactions || total.bytes + size > limits.bytes {
             let greatest = holdings.max { ($0.value.bytes, $0.value.count) < ($1.value.bytes, $1.value.count) }!.key
             guard greatest != member else { throw .full(member: member) }
-            let victim = senders.filter { $0.value.member == greatest }.max { $0.value.entries.last!.transaction.payload.nonce - $0.value.nonce < $1.value.entries.last!.transaction.payload.nonce - $1.value.nonce }!.key
+            func reach(_ sender: Sender) -> UInt64 { sender.entries.last!.transaction.payload.nonce - sender.nonce }
+            let victim = senders.filter { $0.value.member == greatest }.max { reach($0.value) < reach($1.value) }!.key
             let entry = senders[victim]!.entries.popLast()!
             forget(entry, greatest)
             removed.append(entry.transaction.hash)
@@ -227,7 +233,9 @@ package struct PoolSelection: Sendable {
         var grouped: [Address?: Member] = [:]
         for (address, sender) in senders {
             let executable = sender.entries.prefix(sender.executableCount)
-            if !executable.isEmpty { grouped[sender.member, default: Member()].queues.append(Queue(sender: address, entries: executable)) }
+            if !executable.isEmpty {
+                grouped[sender.member, default: Member()].queues.append(Queue(sender: address, entries: executable))
+            }
         }
         let order = grouped.keys.sorted { ($0 ?? .zero) < ($1 ?? .zero) }
         members = order.indices.map { i in
@@ -240,7 +248,10 @@ package struct PoolSelection: Sendable {
     /// The next transaction whose gas limit still fits.
     package mutating func next(gasLeft: UInt64) -> RecoveredTransaction? {
         while true {
-            guard let m = members.indices.filter({ !members[$0].queues.isEmpty }).min(by: { members[$0].gas < members[$1].gas }) else { return nil }
+            guard let m = members.indices.filter({ !members[$0].queues.isEmpty }).min(by: { members[$0].gas < members[$1].gas })
+                else {
+                return nil
+            }
             guard let q = members[m].queues.firstIndex(where: { $0.entries.first!.transaction.payload.gasLimit <= gasLeft }) else {
                 members[m].queues = []
                 continue

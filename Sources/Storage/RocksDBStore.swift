@@ -31,7 +31,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     package init(path: String, limits: Limits = Limits()) throws(StorageError) {
         self.path = path
         try RocksDBStore.makeDirectory(path)
-        let options = rocksdb_options_create()!, table = rocksdb_block_based_options_create()!, cache = rocksdb_cache_create_lru(limits.cacheBytes)!
+        let options = rocksdb_options_create()!, table = rocksdb_block_based_options_create()!,
+            cache = rocksdb_cache_create_lru(limits.cacheBytes)!
         defer {
             rocksdb_options_destroy(options)
             rocksdb_block_based_options_destroy(table)
@@ -67,7 +68,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
 
     package func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { try get(column.key(key), reading) }
 
-    package func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool, _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+    package func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+        _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
         try scan(column, lower, upper, descending, snapshot: nil, visit)
     }
 
@@ -77,7 +79,9 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         defer { rocksdb_writebatch_destroy(writing) }
         for operation in batch.operations {
             switch operation {
-            case .put(let key, let value): withChars(key) { k in withChars(value) { v in rocksdb_writebatch_put(writing, k, key.count, v, value.count) } }
+            case .put(let key, let value): withChars(key) {
+                k in withChars(value) { v in rocksdb_writebatch_put(writing, k, key.count, v, value.count) }
+            }
             case .delete(let key): withChars(key) { rocksdb_writebatch_delete(writing, $0, key.count) }
             }
         }
@@ -115,7 +119,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
             rocksdb_release_snapshot(store.database, snapshot)
         }
         func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { try store.get(column.key(key), reading) }
-        func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool, _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+        func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+            _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
             try store.scan(column, lower, upper, descending, snapshot: snapshot, visit)
         }
     }
@@ -150,7 +155,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
                 while rocksdb_iter_valid(cursor) != 0 {
                     var keyCount = 0, valueCount = 0
                     let key = rocksdb_iter_key(cursor, &keyCount), value = rocksdb_iter_value(cursor, &valueCount)
-                    guard visit(Bytes(UnsafeRawBufferPointer(start: key, count: keyCount)[1...]), Bytes(UnsafeRawBufferPointer(start: value, count: valueCount))) else { break }
+                    guard visit(Bytes(UnsafeRawBufferPointer(start: key, count: keyCount)[1...]),
+                        Bytes(UnsafeRawBufferPointer(start: value, count: valueCount))) else {
+                        break
+                    }
                     descending ? rocksdb_iter_prev(cursor) : rocksdb_iter_next(cursor)
                 }
                 var error: UnsafeMutablePointer<CChar>?
@@ -177,9 +185,13 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     /// RocksDB names its errors only in text: the kind, then the operating system's words.
     static func error(_ text: String, _ path: String) -> StorageError {
         if text.contains("No space left") || text.contains("quota exceeded") { return .diskFull(path: path) }
-        if text.contains("While lock file") || text.contains("lock hold by current process") { return text.contains("Permission denied") ? .readOnly(path: path) : .locked(path: path) }
+        if text.contains("While lock file") || text.contains("lock hold by current process") {
+            return text.contains("Permission denied") ? .readOnly(path: path) : .locked(path: path)
+        }
         if text.contains("Read-only file system") || text.contains("Permission denied") { return .readOnly(path: path) }
-        if text.hasPrefix("Corruption") || text.contains("CURRENT") || text.contains("MANIFEST") { return .corrupt(path: path, detail: text) }
+        if text.hasPrefix("Corruption") || text.contains("CURRENT") || text.contains("MANIFEST") {
+            return .corrupt(path: path, detail: text)
+        }
         return .inputOutput(path: path, detail: text)
     }
 }

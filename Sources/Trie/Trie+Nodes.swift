@@ -2,7 +2,8 @@ import Ciphers
 import Primitives
 
 // Nodes as bytes. A node is RLP: [compact path, value], [compact path, child] or [16 children, value]; a child is its hash, or
-// its whole encoding where that is shorter than 32 bytes. Decoding takes hostile bytes (proofs) and accepts only what encoding gives.
+// its whole encoding where that is shorter than 32 bytes. Decoding takes hostile bytes (proofs) and accepts only what encoding
+// gives.
 
 // MARK: encoding
 
