@@ -116,7 +116,6 @@ extension QBFT {
     mutating func onPeerStatus(_ peer: Address, _ status: PeerStatus) {
         links[peer]?.status = status
         if status.headNumber > head.number { claim(status.headNumber, by: peer) }
-        raiseBarrier()
     }
 
     func isLinked(_ peer: Address) -> Bool { links[peer] != nil }

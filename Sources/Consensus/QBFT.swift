@@ -196,6 +196,7 @@ package struct QBFT: Sendable {
     mutating func settle() {
         guard stopped == nil, agreement.decided == nil else { return }
         recallMemory()
+        raiseBarrier()
         jump()
         acceptProposal()
         propose()
