@@ -1,4 +1,5 @@
 import Foundation
+import Compute
 import Primitives
 
 /// RFC 4180 with a header line; LF or CRLF. An empty field without quotes is NULL, `""` is the empty text.
@@ -27,7 +28,7 @@ struct CSVReader {
             guard let index = header.firstIndex(of: name) else { throw .columnUnknown(name, table: path, known: header) }
             indices.append(index)
         }
-        var columns = [[Cell]](repeating: [], count: names.count), at = bodyStart, line = 2
+        var columns = [[RawValue]](repeating: [], count: names.count), at = bodyStart, line = 2
         while at < bytes.count {
             let start = at
             let fields = try Self.record(bytes, &at, path: path, line: line)
@@ -42,8 +43,8 @@ struct CSVReader {
         return CellTable(columns: columns)
     }
 
-    private static func record(_ bytes: Bytes, _ at: inout Int, path: String, line: Int) throws(ConnectorError) -> [Cell] {
-        var fields: [Cell] = []
+    private static func record(_ bytes: Bytes, _ at: inout Int, path: String, line: Int) throws(ConnectorError) -> [RawValue] {
+        var fields: [RawValue] = []
         while true {
             fields.append(try field(bytes, &at, path: path, line: line))
             guard at < bytes.count else { return fields }
@@ -55,8 +56,8 @@ struct CSVReader {
         }
     }
 
-    private static func field(_ bytes: Bytes, _ at: inout Int, path: String, line: Int) throws(ConnectorError) -> Cell {
-        func text(_ units: some Collection<UInt8>) throws(ConnectorError) -> Cell {
+    private static func field(_ bytes: Bytes, _ at: inout Int, path: String, line: Int) throws(ConnectorError) -> RawValue {
+        func text(_ units: some Collection<UInt8>) throws(ConnectorError) -> RawValue {
             guard let text = String(validating: units, as: UTF8.self) else { throw .brokenRow(path: path, line: line, reason: .notUTF8) }
             return .text(text)
         }

@@ -1,21 +1,12 @@
+import Compute
 import Primitives
-
-/// One value as a member's own engine gives it, before any schema judges it.
-package enum Cell: Sendable, Hashable {
-    case null
-    case integer(Int64)
-    case real(Double)
-    /// Exact decimals come as text, so that no digit is lost.
-    case text(String)
-    case boolean(Bool)
-}
 
 /// Columns of equal length, in the order asked for.
 package struct CellTable: Sendable, Equatable {
-    package var columns: [[Cell]]
+    package var columns: [[RawValue]]
     package var rows: Int { columns.first?.count ?? 0 }
 
-    package init(columns: [[Cell]]) { self.columns = columns }
+    package init(columns: [[RawValue]]) { self.columns = columns }
 }
 
 package struct SourceColumn: Sendable, Equatable {

@@ -1,5 +1,6 @@
 import CPostgres
 import Glibc
+import Compute
 import Primitives
 
 /// One PostgreSQL session, and what speaks its protocol, through libpq: one REPEATABLE READ, READ ONLY transaction a read.
@@ -64,7 +65,7 @@ final class PostgresReader {
         PQclear(try execute("COMMIT"))
         let rows = PQntuples(result)
         guard rows <= Source.maximumRows else { throw .tooManyRows(maximum: Source.maximumRows) }
-        var columns: [[Cell]] = []
+        var columns: [[RawValue]] = []
         for i in 0..<Int32(names.count) {
             let type = PQftype(result, i)
             columns.append((0..<rows).map { row in PQgetisnull(result, row, i) == 1 ? .null : Self.cell(text(result, row, i), type) })
@@ -73,7 +74,7 @@ final class PostgresReader {
     }
 
     /// By type: bool 16, int8 20, int2 21, int4 23, float4 700, float8 701; all else stays text (numeric 1700 keeps its digits).
-    private static func cell(_ text: String, _ type: Oid) -> Cell {
+    private static func cell(_ text: String, _ type: Oid) -> RawValue {
         switch type {
         case 16: .boolean(text == "t")
         case 20, 21, 23: Int64(text).map { .integer($0) } ?? .text(text)

@@ -1,4 +1,5 @@
 import CSQLite
+import Compute
 import Primitives
 
 /// One SQLite file, opened read-only for one read.
@@ -52,7 +53,7 @@ final class SQLiteReader {
         let known = try columns(of: table).map(\.name)
         // SQLite takes an unknown quoted identifier for a text literal: names are checked here.
         for name in names where !known.contains(name) { throw .columnUnknown(name, table: table, known: known) }
-        var columns = [[Cell]](repeating: [], count: names.count)
+        var columns = [[RawValue]](repeating: [], count: names.count)
         try rows("SELECT \(names.isEmpty ? "1" : names.map(quoteIdentifier).joined(separator: ", ")) FROM \(quoteIdentifier(table))") { statement in
             for i in names.indices { columns[i].append(Self.cell(statement, Int32(i))) }
             return columns.isEmpty || columns[0].count <= Source.maximumRows
@@ -60,7 +61,7 @@ final class SQLiteReader {
         return CellTable(columns: columns)
     }
 
-    private static func cell(_ statement: OpaquePointer, _ i: Int32) -> Cell {
+    private static func cell(_ statement: OpaquePointer, _ i: Int32) -> RawValue {
         switch sqlite3_column_type(statement, i) {
         case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, i))
         case SQLITE_FLOAT: return .real(sqlite3_column_double(statement, i))

@@ -14,6 +14,12 @@ package struct LedgerClient: Sendable {
         chainId = id
     }
 
+    /// Of a node whose chain is known: asks nothing.
+    package init(url: String, chainId: UInt64) throws(RPCFailure) {
+        connection = try RPCConnection(url)
+        self.chainId = chainId
+    }
+
     package func blockNumber() async throws(RPCFailure) -> UInt64 {
         try quantity(try await connection.call("eth_blockNumber"))
     }

@@ -28,7 +28,7 @@ package struct SessionRun: Sendable {
             precondition(keys.count == 4 && keys[seat] == signer.address)
             (self.session, self.seat, self.keys, self.signer) = (session, seat, keys, signer)
         }
-        var domain: MarketDomain { signer.domain }
+        package var domain: MarketDomain { signer.domain }
         var others: [Int] { (0..<4).filter { $0 != seat } }
     }
 

@@ -1,5 +1,6 @@
 import CSQLite
 import Catalog
+import Compute
 import Foundation
 import Testing
 

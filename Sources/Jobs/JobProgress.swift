@@ -1,0 +1,34 @@
+import Primitives
+
+/// What whoever may look can see of a job at one member while it runs: phases, rows and bytes, never a value.
+package struct JobProgress: Sendable {
+    package struct Moment: Sendable {
+        package let milliseconds: UInt64
+        package let what: String
+    }
+    package internal(set) var job: U256
+    package internal(set) var phase = "evaluating"
+    package internal(set) var stage = ""
+    package internal(set) var rows = 0
+    package internal(set) var bytesOut = 0
+    package internal(set) var bytesIn = 0
+    package internal(set) var rounds = 0
+    /// Names of seats that hold the round up.
+    package internal(set) var waitingFor: [Int] = []
+    package internal(set) var refusal: String?
+    package internal(set) var moments: [Moment] = []
+
+    init(job: U256) { self.job = job }
+
+    static let maximumMoments = 256
+    mutating func note(_ what: String, at milliseconds: UInt64) {
+        if moments.count < Self.maximumMoments { moments.append(Moment(milliseconds: milliseconds, what: what)) }
+    }
+
+    package var json: JSON {
+        ["job": .string(job.decimal), "phase": .string(phase), "stage": .string(stage), "rows": .integer(Int64(rows)), "bytesOut": .integer(Int64(bytesOut)),
+         "bytesIn": .integer(Int64(bytesIn)), "rounds": .integer(Int64(rounds)), "waitingFor": .array(waitingFor.map { .integer(Int64($0)) }),
+         "refusal": refusal.map { .string($0) } ?? .null,
+         "moments": .array(moments.map { ["at": .integer(Int64($0.milliseconds)), "what": .string($0.what)] })]
+    }
+}

@@ -1,0 +1,133 @@
+import Catalog
+import Chain
+import Ciphers
+import Client
+import Consensus
+import Foundation
+import Jobs
+import P2P
+import Primitives
+import RPC
+import Server
+import Storage
+
+/// One organisation's node: ledger, peers, JSON-RPC, and the agent that computes for it. Rooms are built bottom up and run in one
+/// group: the first to end ends all.
+package struct NodeService: Sendable {
+    package struct Options: Sendable {
+        package var acceptsAmnesia = false
+        package var tap: (any NetworkTap)?
+        package init() {}
+    }
+
+    let directory: DataDirectory
+    let configuration: Configuration
+    let ledger: Chain.Ledger
+    let pool: PoolDriver
+    let network: PeerNetwork
+    let history: PeerHistory
+    let consensus: ConsensusDriver
+    let server: RPCServer
+    let agent: Agent
+    let nodeKey: PrivateKey
+    let log: EventLog
+
+    package var chainId: UInt64 { ledger.view.network.chainId }
+    package var rpcPort: Int { server.port }
+    package var peerPort: Int { network.port }
+
+    package static let client = "entente/0.1"
+
+    /// Opens everything; nothing is answered or sent before `run`.
+    package static func open(_ path: String, _ options: Options = Options()) async throws -> NodeService {
+        let directory = DataDirectory(path), configuration = try directory.configuration()
+        let nodeKey = try directory.key("node"), log = EventLog(path: directory.file("node.log"))
+        let genesis = directory.has("genesis.json") ? try GenesisFile(parsing: try directory.read("genesis.json")) : nil
+        let store = try RocksDBStore(path: directory.ledgerPath)
+        let ledger = try Chain.Ledger(store: store, genesis: genesis)
+        let pool = try PoolDriver(ledger: ledger, store: store)
+
+        var settings = PeerNetwork.Configuration(host: configuration.host, port: configuration.peerPort, key: nodeKey, client: client,
+                                                 peers: configuration.peers.compactMap { endpoint($0) }, tap: options.tap, log: { log.write($0) })
+        settings.threads = 1
+        let view = ledger.view
+        let network = try await PeerNetwork.bind(settings, view: localView(view, try Membership(at: view)))
+        let transport = PeerTransport(network), history = PeerHistory(network, ledger)
+        let consensus = try ConsensusDriver(ledger: ledger, pool: pool, signer: nodeKey, transport: transport, source: history, acceptsAmnesia: options.acceptsAmnesia, log: { log.write($0) })
+        var rpc = RPCServer.Configuration(clientVersion: client)
+        (rpc.host, rpc.port) = (configuration.host, configuration.rpcPort)
+        let backend = ChainBackend(ledger: ledger, pool: pool, peerCount: { network.peers.count })
+        let agents = AgentMethods(isDemonstration: view.network.configuration.name == Misconduct.chainName)
+        let server = try await RPCServer.bind(rpc, ledger: backend, methods: agents.methods)
+        let client = try LedgerClient(url: "http://\(configuration.host):\(server.port)", chainId: view.network.chainId)
+        let account = try directory.key("account")
+        let agent = Agent(ledger: AgentLedger(client: client, sender: Sender(client, key: account), chain: ledger), network: network,
+                          settings: .init(nodeKey: nodeKey.address, log: { log.write($0, $1) }, nowMilliseconds: { SystemClock().nowMilliseconds }, randomBytes: { randomBytes($0) }),
+                          tables: { () throws(LocalTablesError) in try LocalTables(path: directory.file("catalog/tables.json")) })
+        agents.serve(agent)
+        return NodeService(directory: directory, configuration: configuration, ledger: ledger, pool: pool, network: network, history: history,
+                           consensus: consensus, server: server, agent: agent, nodeKey: nodeKey, log: log)
+    }
+
+    private static func endpoint(_ text: String) -> Endpoint? {
+        let parts = text.split(separator: ":")
+        guard parts.count == 2, let port = Int(parts[1]) else { return nil }
+        return Endpoint(node: nil, host: String(parts[0]), port: port)
+    }
+    private static func localView(_ view: LedgerView, _ membership: Membership) -> LocalView {
+        LocalView(chainId: view.network.chainId, forks: ForkSchedule(genesisHash: view.network.genesisHash, forks: []), headNumber: view.head.number,
+                  headHash: view.head.hash, headTime: view.head.timeMilliseconds, members: membership.nodeKeys, validators: Set(view.head.validators.addresses))
+    }
+
+    /// Until cancelled, or until one part fails: then everything stops, in order, and the error is thrown.
+    package func run() async throws {
+        try directory.write("ports.json", JSON.object([
+            "rpc": .integer(Int64(server.port)), "peer": .integer(Int64(network.port)), "process": .integer(Int64(ProcessInfo.processInfo.processIdentifier)),
+        ]).canonical)
+        log.write("up", ["rpc": .integer(Int64(server.port)), "peer": .integer(Int64(network.port)), "head": .quantity(ledger.view.head.number)])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await network.run() }
+            group.addTask { await history.run() }
+            group.addTask { try await consensus.run() }
+            group.addTask { try await pool.run() }
+            group.addTask { try await server.run() }
+            group.addTask { try await follow() }
+            group.addTask { try await activate() }
+            group.addTask { await agent.run() }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+        log.write("down")
+    }
+
+    /// Tells the network of each new head; whom it lets in is read again where Consortium spoke.
+    private func follow() async throws {
+        var membership = try Membership(at: ledger.view)
+        membership.endpoints.forEach { network.add($0) }
+        for await block in ledger.imports() {
+            if block.receipts.contains(where: { $0.logs.contains { $0.address == Consortium.address } }) {
+                membership = try Membership(at: block.view)
+                membership.endpoints.forEach { network.add($0) }
+            }
+            network.advance(to: Self.localView(block.view, membership))
+        }
+    }
+
+    /// A vote admits a key; the node itself asks to be counted, once its head has stood still beside its peers' for a while, so
+    /// that no sleeping validator is ever added (chain-rules.md §7).
+    private func activate() async throws {
+        var quietHead: UInt64 = .max, asked: UInt64 = 0
+        while !Task.isCancelled {
+            try await Task.sleep(for: .milliseconds(400))
+            let view = ledger.view, head = view.head.number
+            defer { quietHead = head }
+            guard head == quietHead, !network.peers.isEmpty, !view.head.validators.addresses.contains(nodeKey.address), head >= asked + 1 || asked == 0,
+                  try Membership(at: view).nodeKeys.contains(nodeKey.address) else { continue }
+            let nonce = try view.state.account(nodeKey.address)?.nonce ?? 0
+            let payload = TransactionPayload(chainId: U256(view.network.chainId), nonce: nonce, gasLimit: 3_000_000, to: Consortium.address, data: Activation.call)
+            _ = try? pool.submit(RecoveredTransaction(payload, signedBy: nodeKey).transaction.encoded)          // refused where it waits in the pool already
+            asked = head
+            log.write("activating", ["head": .quantity(head)])
+        }
+    }
+}
