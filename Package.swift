@@ -42,7 +42,7 @@ let rooms: [Room] = [
     Room(name: "Client", imports: ["Primitives", "Ciphers", "RPC", "Contracts", "Evidence", "Compute"], libraries: nio + web, tests: []),
     Room(name: "Server", imports: ["Primitives", "Ciphers", "EVM", "Storage", "RPC", "Chain", "Jobs"], libraries: nio + web, tests: ["Client"]),
     Room(name: "Node", imports: ["Primitives", "Ciphers", "Trie", "EVM", "Consensus", "MPC", "Compute", "Contracts", "RPC", "Evidence",
-                                 "Storage", "P2P", "Chain", "Catalog", "Jobs", "Client", "Server"],
+                                 "Storage", "P2P", "Chain", "Catalog", "Jobs", "Client", "Server", "CSQLite"],
          libraries: nio + commands, tests: []),
 ]
 

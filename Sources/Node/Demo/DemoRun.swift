@@ -16,12 +16,23 @@ final class DemoRun: @unchecked Sendable {
     var researcher: Desk!
     var finality = (p50: 0.0, p95: 0.0)
     var peakMemory = 0
+    /// By owner.
+    var grants: [String: UInt64] = [:]
+    var lanes: [String: JSON] = [:]
+    var questionSeconds = 0.0
+    var firstAnswer: (Desk.Opened, Answer)?
 
     init(report: DemoReport, nodes: DemoNodes) { (self.report, self.nodes) = (report, nodes) }
 
     func run() async throws {
         try await alliance()
         try await money()
+        try await listData()
+        try await ask()
+        try await compute()
+        try await withdraw()
+        try await checks()
+        try await cheat()
         try await fault()
         try await figures()
     }
