@@ -7,9 +7,9 @@ package enum ValueType: Hashable, Sendable {
     /// Of NULL alone.
     case unknown
 
-    var isNumeric: Bool { if case .decimal = self { true } else { self == .integer } }
-    var scale: Int { if case .decimal(let scale) = self { scale } else { 0 } }
-    var name: String {
+    package var isNumeric: Bool { if case .decimal = self { true } else { self == .integer } }
+    package var scale: Int { if case .decimal(let scale) = self { scale } else { 0 } }
+    package var name: String {
         switch self {
         case .integer: "integer"
         case .decimal(let scale): "decimal(\(scale))"

@@ -33,9 +33,9 @@ package struct DataDirectory: Sendable {
         let cost = ProcessInfo.processInfo.environment["ENTENTE_PASSPHRASE"] == nil ? 1 << 12 : 1 << 17
         for name in withNodeKey ? ["account", "node"] : ["account"] {
             let key = freshKey()
-            do throws(SecretStorageError) {
-                try directory.write("keystore/\(name).json", SecretStorage.seal(key, passphrase: passphrase, salt: randomBytes(32), iv: randomBytes(16), cost: cost).canonical)
-            } catch let error as SecretStorageError { throw .keystore(name, error) }
+            let sealed: JSON
+            do throws(SecretStorageError) { sealed = try SecretStorage.seal(key, passphrase: passphrase, salt: randomBytes(32), iv: randomBytes(16), cost: cost) } catch { throw .keystore(name, error) }
+            try directory.write("keystore/\(name).json", sealed.canonical)
         }
         try directory.save(configuration)
         return directory
@@ -67,7 +67,7 @@ package struct DataDirectory: Sendable {
     package func save(_ configuration: Configuration) throws(DirectoryError) { try write("config.json", Bytes(configuration.json.pretty.utf8)) }
 
     package func read(_ name: String) throws(DirectoryError) -> Bytes {
-        do { return Bytes(try Data(contentsOf: URL(fileURLWithPath: file(name)))) } catch { throw .cannotRead(file(name), Self.reason(error)) }
+        do { return Bytes(try Foundation.Data(contentsOf: URL(fileURLWithPath: file(name)))) } catch { throw .cannotRead(file(name), Self.reason(error)) }
     }
     package func readJSON(_ name: String) throws(DirectoryError) -> JSON {
         let bytes = try read(name)
@@ -77,7 +77,7 @@ package struct DataDirectory: Sendable {
 
     /// Whole or not at all.
     package func write(_ name: String, _ bytes: Bytes) throws(DirectoryError) {
-        do { try Data(bytes).write(to: URL(fileURLWithPath: file(name)), options: .atomic) } catch { throw .cannotWrite(file(name), Self.reason(error)) }
+        do { try Foundation.Data(bytes).write(to: URL(fileURLWithPath: file(name)), options: .atomic) } catch { throw .cannotWrite(file(name), Self.reason(error)) }
     }
     package func makeDirectory(_ name: String) throws(DirectoryError) {
         do { try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true) } catch { throw .cannotWrite(file(name), Self.reason(error)) }

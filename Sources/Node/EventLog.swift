@@ -17,7 +17,7 @@ package final class EventLog: Sendable {
         var line = facts
         line["event"] = .string(event)
         line["time"] = .integer(Int64(Date().timeIntervalSince1970 * 1_000))
-        let bytes = Data(JSON.object(line).canonical + [10])
+        let bytes = Foundation.Data(JSON.object(line).canonical + [10])
         handle.withLock { try? $0?.write(contentsOf: bytes) }
     }
 }

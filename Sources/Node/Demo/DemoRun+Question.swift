@@ -4,6 +4,7 @@ import Compute
 import Contracts
 import Foundation
 import Jobs
+import MPC
 import Primitives
 
 // Chapters 3 to 9: data, question, computation, payment, consent withdrawn, checks, cheats.
@@ -141,8 +142,12 @@ extension DemoRun {
         let pooled = try DemoData().pooledAnswer(try DemoData().question())
         // SQLite's averages are doubles; ours have PostgreSQL's digits, exact. Counts and bands are equal to the digit.
         let shown = answer.rows.map { $0.map(\.printed) }, expected = pooled.filter { row in shown.contains { $0[0] == Self.integer(row[0]) } }
-        let equal = shown.count == expected.count && zip(shown, expected).allSatisfy { ours, theirs in
-            ours[0] == Self.integer(theirs[0]) && ours[1] == theirs[1] && zip(ours[2...], theirs[2...]).allSatisfy { abs((Double($0) ?? .nan) - (Double($1) ?? .infinity)) <= 1e-9 * max(1, abs(Double($1) ?? 0)) }
+        func isClose(_ ours: String, _ theirs: String) -> Bool {
+            guard let a = Double(ours), let b = Double(theirs) else { return false }
+            return abs(a - b) <= 1e-9 * max(1, abs(b))
+        }
+        let equal = shown.count == expected.count && zip(shown, expected).allSatisfy { (ours: [String], theirs: [String]) -> Bool in
+            ours[0] == Self.integer(theirs[0]) && ours[1] == theirs[1] && zip(ours[2...], theirs[2...]).allSatisfy { isClose($0, $1) }
         }
         try report.check("equal-to-pooled", "the \(shown.count) shown groups equal SQLite's answer over the pooled rows", equal, seen: "\(shown)")
         let canary = try WireCanary(DemoData()), found = try canary.search(Self.founders.flatMap { ["\(nodes.path($0))/tap.frames", "\(nodes.path($0))/tap.wire"] })
@@ -158,10 +163,11 @@ extension DemoRun {
         let bonds = try await bondOf("insurer")
         try await misbehave("wrong message")
         let second = try await refunded("SUM(i.target) AS progression")
+        let bondAfter = try await bondOf("insurer")
         let parted = try await researcher.ledger.events(.market, ["Parted"], from: second.opened.block).filter { $0["job"].asUInt64 == second.opened.job }
         let pair = parted.first.map { [$0["a"].asAddress, $0["b"].asAddress] } ?? []
         try report.check("wrong-message-caught", "job \(second.opened.job): the insurer sent a wrong message; the contract parted \(pair.map(name).joined(separator: " and ")), bonds kept, the researcher refunded after \(String(format: "%.1f", second.seconds)) s",
-                         pair.contains(desk("insurer").account) && (try await bondOf("insurer")) == bonds, seen: "\(pair.map(name))")
+                         pair.contains(desk("insurer").account) && bondAfter == bonds, seen: "\(pair.map(name))")
         try await misbehave("equivocation")
         let third = try await refunded("AVG(l.s6) AS glucose")
         let convicted = try await researcher.ledger.events(.market, ["Convicted"], from: third.opened.block).filter { $0["job"].asUInt64 == third.opened.job }

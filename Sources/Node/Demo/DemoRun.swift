@@ -21,6 +21,7 @@ final class DemoRun: @unchecked Sendable {
     var lanes: [String: JSON] = [:]
     var questionSeconds = 0.0
     var firstAnswer: (Desk.Opened, Answer)?
+    var laterRecord: Inclusion?
 
     init(report: DemoReport, nodes: DemoNodes) { (self.report, self.nodes) = (report, nodes) }
 
@@ -33,6 +34,7 @@ final class DemoRun: @unchecked Sendable {
         try await withdraw()
         try await checks()
         try await cheat()
+        try await newcomer()
         try await fault()
         try await figures()
     }
