@@ -13,16 +13,19 @@ package actor Sender {
         self.key = key
     }
 
-    /// - Parameter document: bytes after the arguments: the contract ignores them, the chain keeps them (docs/decisions/0003).
+    /// - Parameters:
+    ///   - document: bytes after the arguments: the contract ignores them, the chain keeps them (docs/decisions/0003).
+    ///   - gasLimit: nil: what the call takes at the head, and as much again: others come first and make it dearer, and gas costs nothing
+    ///     here. Given where the call is about time: a resting chain's head is in the past, and an estimate there would refuse it.
     /// - Throws: `.reverted` before anything is sent if the call would revert at the head, or after it was included.
-    package func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes = []) async throws(CallFailure) -> Inclusion {
+    package func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes = [], gasLimit: UInt64? = nil) async throws(CallFailure) -> Inclusion {
         let data = contract.abi.encodeCall(function, arguments) + document
         do throws(RPCFailure) {
             let call: JSON = ["from": JSON(address), "to": JSON(contract.address), "data": JSON(data)]
-            let gas = try ledger.quantity(try await ledger.connection.call("eth_estimateGas", [call]))
+            var limit = gasLimit ?? 0
+            if gasLimit == nil { limit = 2 * (try ledger.quantity(try await ledger.connection.call("eth_estimateGas", [call]))) + 200_000 }
             let nonce = try ledger.quantity(try await ledger.connection.call("eth_getTransactionCount", [JSON(address), "pending"]))
-            // A quarter more: other transactions may come first and make storage dearer.
-            let payload = TransactionPayload(chainId: U256(ledger.chainId), nonce: nonce, gasLimit: gas + gas / 4, to: contract.address, data: data)
+            let payload = TransactionPayload(chainId: U256(ledger.chainId), nonce: nonce, gasLimit: min(limit, 25_000_000), to: contract.address, data: data)
             let signed = RecoveredTransaction(payload, signedBy: key)
             _ = try await ledger.connection.call("eth_sendRawTransaction", [JSON(signed.transaction.encoded)])
             return try await wait(for: signed.hash, contract)

@@ -99,7 +99,7 @@ extension Agent {
             signatures.append(.bytes(own.signer.sign(structure).contractBytes))
         }
         do throws(LedgerError) {
-            _ = try await ledger.send(.market, "join", [.word(id), .uint(UInt64(attempt)), .address(own.signer.address), .array(inputs), .bytes32(coin), .array(signatures)])
+            _ = try await ledger.send(.market, "join", [.word(id), .uint(UInt64(attempt)), .address(own.signer.address), .array(inputs), .bytes32(coin), .array(signatures)], gasLimit: nil)
             await feed(id, .joined)
         } catch {
             settings.log("job", ["job": .string(id.decimal), "join": .string("\(error)")])

@@ -172,16 +172,16 @@ package actor Agent {
             case .compute(let session): await self.compute(id, session)
             case .settle: await self.settle(id)
             case .accuse: await self.accuse(id)
-            case .advance: await self.submit(id, "advance", [.word(id)])
+            case .advance: await self.submit(id, "advance", [.word(id)], gasLimit: 3_000_000)
             case .stop: break
             }
         }
     }
 
     /// A call whose refusal tells only that somebody was faster.
-    func submit(_ id: U256, _ function: String, _ arguments: [ABI.Value], contract: Contract = .market) async {
+    func submit(_ id: U256, _ function: String, _ arguments: [ABI.Value], contract: Contract = .market, gasLimit: UInt64? = nil) async {
         do throws(LedgerError) {
-            _ = try await ledger.send(contract, function, arguments)
+            _ = try await ledger.send(contract, function, arguments, gasLimit: gasLimit)
             record(id, "sent \(function)")
         } catch { settings.log("job", ["job": .string(id.decimal), "what": .string("\(function): \(error)")]) }
     }
