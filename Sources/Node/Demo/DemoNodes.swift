@@ -16,6 +16,8 @@ final class DemoNodes {
     deinit { stopAll() }
 
     func path(_ name: String) -> String { "\(root)/\(name)" }
+    /// Beside the directories, so that it stays when they go.
+    var pagePath: String { root + ".html" }
     var names: [String] { processes.keys.sorted() }
 
     /// Starts a node and waits until its ports are open. Ports are the system's choice: no run depends on luck.

@@ -175,6 +175,7 @@ extension DemoRun {
         try report.check("equivocation-convicted", "job \(third.opened.job): the insurer signed two contents for one slot; convicted, \(Desk.money(taken)) of its bond shared among the harmed, refunded after \(String(format: "%.1f", third.seconds)) s",
                          convicted.count == 1 && convicted[0]["member"].asAddress == desk("insurer").account && !taken.isZero, seen: "\(convicted.map { name($0["member"].asAddress) })")
         try await misbehave("none")
+        cheated = [second.opened.job, third.opened.job]
         try await frame(third.opened)
         try await reconcile()
     }

@@ -22,6 +22,7 @@ final class DemoRun: @unchecked Sendable {
     var questionSeconds = 0.0
     var firstAnswer: (Desk.Opened, Answer)?
     var laterRecord: Inclusion?
+    var cheated: [UInt64] = []
 
     init(report: DemoReport, nodes: DemoNodes) { (self.report, self.nodes) = (report, nodes) }
 
@@ -149,5 +150,24 @@ final class DemoRun: @unchecked Sendable {
         finality = (times[times.count / 2], times[times.count * 95 / 100])
         report.say(String(format: "a transaction is final after %.1f ms (p50), %.1f ms (p95), from sending to its receipt", finality.p50, finality.p95))
         peakMemory = nodes.residentBytes + peakMemoryBytes()
+        try report.check("memory", "\(peakMemory >> 20) MiB in all \(nodes.names.count + 1) processes together, under 1 GB", peakMemory < 1_000_000_000, seen: "\(peakMemory)")
+        let path = nodes.pagePath
+        try Foundation.Data(try await page().html.utf8).write(to: URL(fileURLWithPath: path))
+        report.say("everything on one page: \(path)")
+    }
+
+    private func page() async throws -> DemoPage {
+        var page = DemoPage(report: report)
+        page.name = "North, south, laboratory and insurer"
+        page.chainId = researcher.ledger.chainId
+        page.members = try await researcher.members().map { ($0.name, $0.roles.text, $0.nodeKey) }
+        page.question = try DemoData().text("\(try DemoData().scenario)/question.sql")
+        if let (opened, answer) = firstAnswer {
+            (page.columns, page.rows, page.notice) = (answer.columns, answer.rows.map { $0.map(\.printed) }, answer.notice ?? "")
+            page.stories.append(.init(job: opened.job, title: "answered and paid", lines: try await researcher.story(of: opened.job)))
+        }
+        for (job, title) in zip(cheated, ["a wrong message", "two contents for one slot"]) { page.stories.append(.init(job: job, title: title, lines: try await researcher.story(of: job))) }
+        page.lanes = Self.founders.compactMap { name in lanes[name].map { (name, $0) } }
+        return page
     }
 }
