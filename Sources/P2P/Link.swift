@@ -186,7 +186,7 @@ final class Link: ChannelInboundHandler {
     }
 
     func setReading(_ isReading: Bool) {
-        guard case .admitted = phase else { return }
+        guard case .admitted = phase, context != nil else { return }
         // Fails only on a channel that is closed already.
         try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
     }
@@ -217,7 +217,7 @@ final class Link: ChannelInboundHandler {
 
     /// Hands frames to TLS while the socket takes them: urgent ones overtake what waits here, never what TLS holds already.
     private func pump() {
-        guard let handle, !isPumping else { return }
+        guard let handle, !isPumping, context != nil else { return }
         isPumping = true
         var batch = 0
         while context.channel.isWritable, let buffer = urgent.popFirst() ?? ordinary.popFirst() {
@@ -250,7 +250,7 @@ final class Link: ChannelInboundHandler {
     }
 
     private func ping() {
-        guard let handle else { return }
+        guard let handle, context != nil else { return }
         // A link that we do not read for want of credit is not silent.
         if .now() - lastHeard > .seconds(Link.silenceSeconds), handle.unreadBytes <= LinkHandle.maximumUnreadBytes {
             return close(.silent)
@@ -274,6 +274,7 @@ final class Link: ChannelInboundHandler {
         }
         phase = .leaving
         end = .refusedHere(reason)
+        guard context != nil else { return }
         write(Frame(.disconnect, Disconnect(reason, height: network.height).encoded).buffer(context.channel.allocator))
         context.flush()
         deadline?.cancel()
@@ -284,7 +285,8 @@ final class Link: ChannelInboundHandler {
         if self.end == nil { self.end = end }
         if case .admitted(let handle) = phase { retire(handle, end) }
         phase = .leaving
-        context.close(promise: nil)
+        // Nil once the channel is gone: a cut by a room, or a timer, may come after that.
+        context?.close(promise: nil)
     }
 
     private func retire(_ handle: LinkHandle, _ end: LinkEnd) {
