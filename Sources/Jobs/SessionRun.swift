@@ -245,7 +245,10 @@ package struct SessionRun: Sendable {
     private func attest(_ transcript: Hash32, _ output: Output) async throws(SessionFailure) -> [SignedClaim] {
         let own = try sign(.attest, 0, Claim.attestation(transcript: transcript, output: output))
         let (claims, _) = try await gather(own, expecting: 0)
-        for p in committee.others where claims[p].claim.content != own.claim.content { throw .claimsDiffer(min(p, committee.seat), max(p, committee.seat), claims[min(p, committee.seat)], claims[max(p, committee.seat)]) }
+        for p in committee.others where claims[p].claim.content != own.claim.content {
+            let (a, b) = (min(p, committee.seat), max(p, committee.seat))
+            throw .claimsDiffer(a, b, claims[a], claims[b])
+        }
         return claims
     }
 

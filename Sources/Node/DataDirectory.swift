@@ -34,7 +34,9 @@ package struct DataDirectory: Sendable {
         for name in withNodeKey ? ["account", "node"] : ["account"] {
             let key = freshKey()
             let sealed: JSON
-            do throws(SecretStorageError) { sealed = try SecretStorage.seal(key, passphrase: passphrase, salt: randomBytes(32), iv: randomBytes(16), cost: cost) } catch { throw .keystore(name, error) }
+            do throws(SecretStorageError) {
+                sealed = try SecretStorage.seal(key, passphrase: passphrase, salt: randomBytes(32), iv: randomBytes(16), cost: cost)
+            } catch { throw .keystore(name, error) }
             try directory.write("keystore/\(name).json", sealed.canonical)
         }
         try directory.save(configuration)
