@@ -70,12 +70,14 @@ extension BoundQuery {
         if !order.isEmpty {
             groups.sort { a, b in
                 for key in order {
-                    if let before = precedes(evaluate(key.expression, a), evaluate(key.expression, b), nullsFirst: key.nullsFirst, descending: key.descending) { return before }
+                    let x = evaluate(key.expression, a), y = evaluate(key.expression, b)
+                    if let before = precedes(x, y, nullsFirst: key.nullsFirst, descending: key.descending) { return before }
                 }
                 for (x, y) in zip(a.key, b.key) { if let before = precedes(x, y, nullsFirst: false, descending: false) { return before } }
                 return false
             }
         }
-        return Answer(columns: outputs.map(\.name), rows: groups.map { group in outputs.map { evaluate($0.expression, group) } }, hiddenGroups: hiddenGroups, notice: notice)
+        let rows = groups.map { group in outputs.map { evaluate($0.expression, group) } }
+        return Answer(columns: outputs.map(\.name), rows: rows, hiddenGroups: hiddenGroups, notice: notice)
     }
 }

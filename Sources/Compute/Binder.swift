@@ -190,7 +190,8 @@ struct Binder {
     }
 
     private mutating func addSemi(_ syntax: QuerySyntax, anti: Bool, value: SyntaxExpression?) throws(QueryError) {
-        guard syntax.selects.count == 1, syntax.ctes.isEmpty, syntax.limit == nil, let select = syntax.selects.first, select.from.count == 1, select.groups.isEmpty, select.having == nil
+        guard syntax.selects.count == 1, syntax.ctes.isEmpty, syntax.limit == nil, let select = syntax.selects.first,
+              select.from.count == 1, select.groups.isEmpty, select.having == nil
         else { throw .plan(construct: "EXISTS or IN over more than one table", remedy: "let the inner query hold one table, its conditions and one equality with the outer") }
         let outer = query.items.count
         var name = select.from[0].name
@@ -321,7 +322,9 @@ struct Binder {
         for key in order {
             let e: Expression
             if case .literal(.number(let n)) = key.expression, n.scale == 0 {
-                guard n.unscaled >= 1, n.unscaled <= Int128(query.outputs.count) else { throw .resolve(.outputUnknown(Int(clamping: n.unscaled), count: query.outputs.count)) }
+                guard n.unscaled >= 1, n.unscaled <= Int128(query.outputs.count) else {
+                    throw .resolve(.outputUnknown(Int(clamping: n.unscaled), count: query.outputs.count))
+                }
                 e = query.outputs[Int(n.unscaled) - 1].expression
             } else if case .column(nil, let name) = key.expression, let output = query.outputs.first(where: { $0.name == name }) { e = output.expression }
             else {

@@ -61,7 +61,7 @@ enum Cuckoo {
                 moves += 1
                 guard moves <= maximumEvictions else { return nil }
                 let at = [rows[row].bins.0, rows[row].bins.1, rows[row].bins.2]
-                let bin = at.first { spot[$0] < 0 } ?? at[Int.random(in: 0..<3, using: &random)]
+                let bin = at.first { spot[$0] < 0 } ?? at[Int(random.next() % 3)]
                 swap(&row, &spot[bin])
             }
         }

@@ -181,7 +181,10 @@ private struct Run<M: Machine>: Sendable {
         var known = Dictionary(uniqueKeysWithValues: zip(needed.map { [$0] }, ringed))
         for length in 2...max(2, plan.monomials.map(\.count).max()!) {
             var prefixes: [[Int]] = []
-            for monomial in plan.monomials where monomial.count >= length && !prefixes.contains(Array(monomial.prefix(length))) { prefixes.append(Array(monomial.prefix(length))) }
+            for monomial in plan.monomials where monomial.count >= length {
+                let prefix = Array(monomial.prefix(length))
+                if !prefixes.contains(prefix) { prefixes.append(prefix) }
+            }
             guard !prefixes.isEmpty else { continue }
             let products = try await machine.multiply(Words.stack(prefixes.map { known[Array($0.dropLast())]! }), Words.stack(prefixes.map { known[[$0.last!]]! }))
             for (k, prefix) in prefixes.enumerated() { known[prefix] = products[plane: k] }

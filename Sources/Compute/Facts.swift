@@ -59,7 +59,8 @@ extension Expression {
                 facts.type = type
                 return facts
             }
-            guard type == .text || facts.type == type || facts.type == .boolean && type == .integer || facts.type == .timestamp && type == .date || facts.type == .date && type == .timestamp
+            let others: [(ValueType, ValueType)] = [(.boolean, .integer), (.timestamp, .date), (.date, .timestamp)]
+            guard type == .text || facts.type == type || others.contains(where: { $0 == (facts.type, type) })
             else { throw .type(.operands("CAST", facts.type.name, type.name)) }
             let range: ClosedRange<Int128>? = type == .integer ? 0...1 : facts.type == type ? facts.range : nil
             return Facts(type: type, range: range, nullable: facts.nullable)
@@ -80,7 +81,10 @@ extension Expression {
     private func computed(_ op: Operator, _ a: Expression, _ x: Facts, _ b: Expression, _ y: Facts, _ name: ColumnName) throws(QueryError) -> Facts {
         guard x.type.isNumeric || x.type == .unknown, y.type.isNumeric || y.type == .unknown else { throw .type(.operands(printed(name), x.type.name, y.type.name)) }
         let nullable = x.nullable || y.nullable
-        guard let r = x.range, let s = y.range else { return Facts(type: x.type.isNumeric ? x.type : .integer, range: x.type == .unknown || y.type == .unknown ? 0...0 : nil, nullable: nullable) }
+        guard let r = x.range, let s = y.range else {
+            let isNull = x.type == .unknown || y.type == .unknown
+            return Facts(type: x.type.isNumeric ? x.type : .integer, range: isNull ? 0...0 : nil, nullable: nullable)
+        }
         let scale = max(x.type.scale, y.type.scale)
         func type(_ scale: Int) -> ValueType { scale == 0 ? .integer : .decimal(scale: scale) }
         switch op {
@@ -93,7 +97,8 @@ extension Expression {
             let corners = [r.lowerBound, r.upperBound].flatMap { p in [s.lowerBound, s.upperBound].map { p.multipliedReportingOverflow(by: $0) } }
             guard !corners.contains(where: \.overflow) else { throw .range(expression: printed(name), rows: 1, planes: 128, maximum: 126) }
             let unit: String? = if let u = x.unit, let v = y.unit { "\(u).\(v)" } else { x.unit ?? y.unit }
-            return Facts(type: type(x.type.scale + y.type.scale), range: corners.map(\.partialValue).min()!...corners.map(\.partialValue).max()!, nullable: nullable, unit: unit)
+            let products = corners.map(\.partialValue)
+            return Facts(type: type(x.type.scale + y.type.scale), range: products.min()!...products.max()!, nullable: nullable, unit: unit)
         default:
             guard !s.contains(0) || y.nullable && isNullif(b) else { throw .type(.divisor(b.printed(name))) }
             let unit: String? = if let u = x.unit, let v = y.unit { u == v ? nil : "\(u)/\(v)" } else { x.unit }

@@ -55,7 +55,8 @@ extension Machine {
     func released(_ flat: Words, smallest k: Int, countPlanes w: Int) async throws(SessionError) -> (shown: Words, hidden: Words) {
         let n = flat.count
         let counts = try await toBits(flat[plane: 0], width: w)
-        let (some, large) = try await together({ () async throws(SessionError) in try await atLeast(counts, 1) }, { () async throws(SessionError) in try await atLeast(counts, k) })
+        let (some, large) = try await together({ () async throws(SessionError) in try await atLeast(counts, 1) },
+                                               { () async throws(SessionError) in try await atLeast(counts, k) })
         let small = try await multiply(some, large.inverted)
         let (need, smallest) = try await together({ () async throws(SessionError) in
             let rows = try await fromBits(masked(counts, by: small)).sumOfRows()

@@ -8,7 +8,9 @@ package struct PlanCost: Hashable, Sendable {
     package var bits = 0
     package var rounds = 0
 
-    package static func + (a: PlanCost, b: PlanCost) -> PlanCost { PlanCost(ands: a.ands + b.ands, products: a.products + b.products, bits: a.bits + b.bits, rounds: a.rounds + b.rounds) }
+    package static func + (a: PlanCost, b: PlanCost) -> PlanCost {
+        PlanCost(ands: a.ands + b.ands, products: a.products + b.products, bits: a.bits + b.bits, rounds: a.rounds + b.rounds)
+    }
     /// Side by side: rounds are shared.
     static func beside(_ costs: [PlanCost]) -> PlanCost {
         var out = costs.reduce(PlanCost(), +)
@@ -23,7 +25,9 @@ package struct PlanCost: Hashable, Sendable {
     static func product(_ n: Int) -> PlanCost { n == 0 ? PlanCost() : PlanCost(products: n, bits: 384 * n, rounds: 1) }
     static func toRing(_ n: Int, planes w: Int) -> PlanCost { n * w == 0 ? PlanCost() : PlanCost(products: n, bits: (128 * w + 256) * n, rounds: 2) }
     /// Sums of planes over n rows, `planes` in all, without conversion of a row.
-    static func sums(_ n: Int, planes: Int, outputs: Int) -> PlanCost { n == 0 ? PlanCost() : PlanCost(products: outputs, bits: 128 * n * planes + 256 * outputs, rounds: 2) }
+    static func sums(_ n: Int, planes: Int, outputs: Int) -> PlanCost {
+        n == 0 ? PlanCost() : PlanCost(products: outputs, bits: 128 * n * planes + 256 * outputs, rounds: 2)
+    }
     static func toBits(_ n: Int, planes w: Int) -> PlanCost {
         let cells = (0..<w - 1).reduce(0) { total, i in
             (0..<Planes.log2up(w - 1)).reduce(total) { $0 + (i >> $1 & 1) * (i >> ($1 + 1) > 0 ? 2 : 1) }

@@ -56,10 +56,11 @@ struct Planner {
             throw .size(.resultWords(groups.labels.count * (1 + words.count), maximum: Self.maximumWords))
         }
         let uses = sizing.uses(monomials: monomials)
-        let steps = sizing.steps(uses: uses, monomials: monomials, words: words, filters: filters, smallest: smallest, countPlanes: countPlanes, outputs: query.outputs.count)
+        let steps = sizing.steps(uses: uses, monomials: monomials, words: words, filters: filters, smallest: smallest,
+                                 countPlanes: countPlanes, outputs: query.outputs.count)
         return Plan(program: program, text: text, asker: scope.asker, uses: uses, steps: steps, smallestGroup: smallest, smallestGroupTables: tables, query: query,
-                    inputs: inputs, anchor: anchor, keyPlanes: sizing.keyPlanes, keyIsExact: sizing.keyIsExact, keyLow: sizing.keyLow, groups: groups, monomials: monomials,
-                    words: words, aggregates: aggregates, filters: filters, countPlanes: countPlanes)
+                    inputs: inputs, anchor: anchor, keyPlanes: sizing.keyPlanes, keyIsExact: sizing.keyIsExact, keyLow: sizing.keyLow,
+                    groups: groups, monomials: monomials, words: words, aggregates: aggregates, filters: filters, countPlanes: countPlanes)
     }
 
     // MARK: rules of joins and groups
@@ -102,7 +103,8 @@ struct Planner {
             if item.join == .left || item.join == .semi || item.join == .anti { continue }
             if optional, index != 0, query.items.contains(where: { $0.join == .left }) { continue }
             let bins = BinSize.bins(item.sources[0].table.rows)
-            let work = query.items.enumerated().filter { $0.offset != index }.flatMap(\.element.sources).reduce(0) { $0 + bins * BinSize.capacity($1.table.rows, bins: bins) }
+            let rights = query.items.enumerated().filter { $0.offset != index }.flatMap(\.element.sources)
+            let work = rights.reduce(0) { $0 + bins * BinSize.capacity($1.table.rows, bins: bins) }
             if best == nil || work < best!.work { best = (index, work) }
         }
         guard let best else { throw .plan(construct: "a join of two unions of tables", remedy: "join one member's table with the union, and ask once for each") }
@@ -178,7 +180,7 @@ struct Planner {
     }
     /// Products multiply terms: bounded, since the text is a stranger's.
     private func bounded(_ t: Term, _ e: Expression) throws(QueryError) -> Term {
-        guard t.value.terms.count <= 256, t.presence.terms.count <= 256, t.value.terms.keys.allSatisfy({ $0.count <= 6 }), t.presence.terms.keys.allSatisfy({ $0.count <= 6 }) else {
+        guard [t.value, t.presence].allSatisfy({ $0.terms.count <= 256 && $0.terms.keys.allSatisfy { $0.count <= 6 } }) else {
             throw .plan(construct: "\(query.text(e)), which takes more than 256 products of at most six columns,", remedy: "compute parts of it inside one member's table")
         }
         return t
@@ -278,8 +280,9 @@ struct Planner {
         case .count:
             guard let argument = aggregate.argument else { return .init(kind: .count, value: -1, count: -1, scale: 0) }
             let there: Polynomial
-            if isComputedByOwner(argument) { there = argument.items.isEmpty && argument.value({ _, _ in .null }).isNull ? Polynomial() : presence(argument, try facts(argument)) }
-            else { there = try term(argument).presence }
+            if !isComputedByOwner(argument) { there = try term(argument).presence }
+            else if argument.items.isEmpty, argument.value({ _, _ in .null }).isNull { there = Polynomial() }
+            else { there = presence(argument, try facts(argument)) }
             let at = word(.sum(there))
             return .init(kind: .count, value: at, count: at, scale: 0)
         case .sum, .average:
@@ -292,7 +295,8 @@ struct Planner {
                 throw .plan(construct: "\(text) over columns of two members", remedy: "ask SUM of it and of its square")
             }
             let t = try term(argument)
-            guard let x = t.value.monomials.first(where: { monomial in monomial.count == 1 && { if case .value = inputs[monomial[0]].kind { true } else { false } }() }) else {
+            func isValue(_ input: Int) -> Bool { if case .value = inputs[input].kind { true } else { false } }
+            guard let x = t.value.monomials.first(where: { $0.count == 1 && isValue($0[0]) }) else {
                 throw .plan(construct: "\(text) of a constant", remedy: "leave it out: it is 0")
             }
             var squares = Polynomial()

@@ -25,8 +25,9 @@ enum Policy {
                 let column = source.table.columns[need.index]
                 let has = column.rules.filter { $0.applies(to: asker) }.map(\.rule)
                 if has.contains(where: { $0.allows(need.rule) }) { continue }
-                let refusal = PolicyRefusal(member: source.table.member, table: source.table.table, column: column.name, reader: asker.reader, use: need.use, has: has, needs: need.rule)
-                if !out.contains(where: { $0.member == refusal.member && $0.table == refusal.table && $0.column == refusal.column && $0.needs == refusal.needs }) { out.append(refusal) }
+                if out.contains(where: { ($0.member, $0.table, $0.column, $0.needs) == (source.table.member, source.table.table, column.name, need.rule) }) { continue }
+                out.append(PolicyRefusal(member: source.table.member, table: source.table.table, column: column.name, reader: asker.reader,
+                                         use: need.use, has: has, needs: need.rule))
             }
         }
         for input in query.items {

@@ -18,7 +18,8 @@ package struct TableSchema: Hashable, Sendable {
     package var pricePerUse: UInt64
     package var columns: [ColumnSchema]
 
-    package init(member: String, table: String, rows: Int, key: String?, smallestGroup: Int = 5, scope: Scope = .pooled, pricePerUse: UInt64 = 0, columns: [ColumnSchema]) {
+    package init(member: String, table: String, rows: Int, key: String?, smallestGroup: Int = 5, scope: Scope = .pooled,
+                 pricePerUse: UInt64 = 0, columns: [ColumnSchema]) {
         (self.member, self.table, self.rows, self.key) = (member, table, rows, key)
         (self.smallestGroup, self.scope, self.pricePerUse, self.columns) = (smallestGroup, scope, pricePerUse, columns)
     }

@@ -56,7 +56,8 @@ struct Sizing {
                 var base = source.filter.reduce(into: Set<Int>()) { $0.formUnion($1.columns(of: 0)) }
                 for column in used { base.formUnion(source.columns[column].columns(of: 0)) }
                 if base.isEmpty { base = [0] }                      // counting rows needs one column
-                out.append(Plan.Use(schema: source.table, role: role, columns: base.sorted().map { source.table.columns[$0].name }, blocks: blocks, item: number, source: index))
+                let columns = base.sorted().map { source.table.columns[$0].name }
+                out.append(Plan.Use(schema: source.table, role: role, columns: columns, blocks: blocks, item: number, source: index))
             }
         }
         return out
@@ -158,5 +159,7 @@ struct Sizing {
 
 extension PlanCost {
     /// [x = y] of words (reference/r4.md §8).
-    static func equalWords(_ n: Int, width: Int) -> PlanCost { PlanCost(ands: n * (width - 1), bits: n * (2 * width + 6 * (width - 1)), rounds: 1 + Planes.log2up(width)) }
+    static func equalWords(_ n: Int, width: Int) -> PlanCost {
+        PlanCost(ands: n * (width - 1), bits: n * (2 * width + 6 * (width - 1)), rounds: 1 + Planes.log2up(width))
+    }
 }
