@@ -197,7 +197,8 @@ extension DemoRun {
     private func frame(_ opened: Desk.Opened) async throws {
         let session = keccak256(Bytes("made up".utf8)), key = DataDirectory.freshKey()
         let signer = SessionSigner(key: key, domain: MarketDomain(chainId: researcher.ledger.chainId))
-        let a = try signer.sign(Claim(session: session, kind: .attest, index: 0, content: keccak256([1]))), b = try signer.sign(Claim(session: session, kind: .attest, index: 1, content: keccak256([2])))
+        func made(_ index: U256) throws -> SignedClaim { try signer.sign(Claim(session: session, kind: .attest, index: index, content: keccak256(index.bytes))) }
+        let (a, b) = (try made(0), try made(1))
         do {
             _ = try await researcher.sender.send(.referee, "equivocation", [.uint(firstAnswer!.0.job), 1, .uint(UInt64(Claim.Kind.attest.rawValue)), a.abi, b.abi])
             throw DemoError.checkFailed("framing-rejected", "the chain took it")
