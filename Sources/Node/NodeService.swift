@@ -86,14 +86,20 @@ package struct NodeService: Sendable {
         ]).canonical)
         log.write("up", ["rpc": .integer(Int64(server.port)), "peer": .integer(Int64(network.port)), "head": .quantity(ledger.view.head.number)])
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await network.run() }
-            group.addTask { await history.run() }
-            group.addTask { try await consensus.run() }
-            group.addTask { try await pool.run() }
-            group.addTask { try await server.run() }
-            group.addTask { try await follow() }
-            group.addTask { try await activate() }
-            group.addTask { await agent.run() }
+            func part(_ name: String, _ body: @escaping @Sendable () async throws -> Void) {
+                group.addTask {
+                    defer { log.write("part ended", ["part": .string(name)]) }
+                    try await body()
+                }
+            }
+            part("network") { try await network.run() }
+            part("history") { await history.run() }
+            part("consensus") { try await consensus.run() }
+            part("pool") { try await pool.run() }
+            part("server") { try await server.run() }
+            part("follow") { try await follow() }
+            part("activate") { try await activate() }
+            part("agent") { await agent.run() }
             defer { group.cancelAll() }
             try await group.next()
         }

@@ -112,6 +112,8 @@ func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async
         source.setEventHandler { continuation.yield() }
         source.resume()
     }
+    // A source that nobody holds hears nothing.
+    defer { withExtendedLifetime(signals) { signals.forEach { $0.cancel() } } }
     try await withThrowingTaskGroup(of: Bool.self) { group in
         group.addTask { try await body(); return true }
         group.addTask {
