@@ -12,8 +12,10 @@ import Synchronization
 final class AgentMethods: Sendable {
     private let agent = Mutex<Agent?>(nil)
     private let isDemonstration: Bool
+    /// Text of `genesis.json`; nil where this node came up without one.
+    private let genesis: String?
 
-    init(isDemonstration: Bool) { self.isDemonstration = isDemonstration }
+    init(isDemonstration: Bool, genesis: String?) { (self.isDemonstration, self.genesis) = (isDemonstration, genesis) }
     func serve(_ agent: Agent) { self.agent.withLock { $0 = agent } }
     private var current: Agent { get throws(RPCError) {
         guard let agent = agent.withLock({ $0 }) else { throw .internalError("the agent is not up yet; ask again") }
@@ -24,6 +26,11 @@ final class AgentMethods: Sendable {
         var methods: [String: Server.Method] = [
             // Progress of the jobs that this member takes part in: phases, rows, bytes; never a value.
             "entente_jobs": Method { [self] _ throws(RPCError) in .array(try current.progress.map(\.json)) },
+            // Rules, predeployed contracts and first validators of this chain: what evidence starts from.
+            "entente_genesis": Method { [genesis] _ throws(RPCError) in
+                guard let genesis else { throw .internalError("this node has no genesis.json") }
+                return .string(genesis)
+            },
             "entente_process": Method { _ throws(RPCError) in ["peakMemoryBytes": .integer(Int64(peakMemoryBytes())), "process": .integer(Int64(ProcessInfo.processInfo.processIdentifier))] },
         ]
         if isDemonstration {

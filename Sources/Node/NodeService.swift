@@ -57,7 +57,8 @@ package struct NodeService: Sendable {
         var rpc = RPCServer.Configuration(clientVersion: client)
         (rpc.host, rpc.port) = (configuration.host, configuration.rpcPort)
         let backend = ChainBackend(ledger: ledger, pool: pool, peerCount: { network.peers.count })
-        let agents = AgentMethods(isDemonstration: view.network.configuration.name == Misconduct.chainName)
+        let agents = AgentMethods(isDemonstration: view.network.configuration.name == Misconduct.chainName,
+                                  genesis: directory.has("genesis.json") ? String(decoding: try directory.read("genesis.json"), as: UTF8.self) : nil)
         let server = try await RPCServer.bind(rpc, ledger: backend, methods: agents.methods)
         let client = try LedgerClient(url: "http://\(configuration.host):\(server.port)", chainId: view.network.chainId)
         let account = try directory.key("account")
