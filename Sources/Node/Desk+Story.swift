@@ -13,7 +13,10 @@ extension Desk {
     /// Everything the contracts said of a job, in order: the console and the demo's page use nothing else.
     package func story(of job: UInt64) async throws -> [StoryLine] {
         let names = Dictionary(uniqueKeysWithValues: try await members().map { ($0.account, $0.name) })
-        func name(_ value: ABI.Value) -> String { names[value.asAddress] ?? value.asAddress.description }
+        func name(_ value: ABI.Value) -> String {
+            let account = value.asAddress
+            return names[account] ?? (account == ContractAddress.consortium ? "the alliance" : account == self.account ? self.name : account.description)
+        }
         let market = try await ledger.events(.market, from: 0).filter { $0.event.fields["job"]?.asUInt64 == job }
         let referee = try await ledger.events(.referee, from: 0).filter { $0.event.fields["job"]?.asUInt64 == job }
         guard !market.isEmpty else { throw StoryError.unknown(job) }

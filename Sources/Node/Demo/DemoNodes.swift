@@ -7,7 +7,7 @@ import Primitives
 final class DemoNodes {
     let root: String
     private var processes: [String: Process] = [:]
-    private let program: String
+    let program: String
 
     init(root: String) {
         self.root = root

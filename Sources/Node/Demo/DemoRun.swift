@@ -23,6 +23,7 @@ final class DemoRun: @unchecked Sendable {
     var firstAnswer: (Desk.Opened, Answer)?
     var laterRecord: Inclusion?
     var cheated: [UInt64] = []
+    var evidenceSteps: [(step: String, isOK: Bool)] = []
 
     init(report: DemoReport, nodes: DemoNodes) { (self.report, self.nodes) = (report, nodes) }
 
@@ -37,6 +38,7 @@ final class DemoRun: @unchecked Sendable {
         try await cheat()
         try await newcomer()
         try await fault()
+        try await court()
         try await figures()
     }
 
@@ -167,6 +169,7 @@ final class DemoRun: @unchecked Sendable {
             page.stories.append(.init(job: opened.job, title: "answered and paid", lines: try await researcher.story(of: opened.job)))
         }
         for (job, title) in zip(cheated, ["a wrong message", "two contents for one slot"]) { page.stories.append(.init(job: job, title: title, lines: try await researcher.story(of: job))) }
+        page.evidence = evidenceSteps
         page.lanes = Self.founders.compactMap { name in lanes[name].map { (name, $0) } }
         return page
     }

@@ -3,11 +3,12 @@ import Primitives
 
 /// Looks for members' values in what was handed to TLS and what left it: every row's id, the row as text, its numbers as doubles and as
 /// scaled integers, in both byte orders. Patterns have at least 8 bytes, 6 of them not zero, so that none is found by chance.
-struct WireCanary {
+package struct WireCanary {
     private var patterns: Set<Bytes> = []
     private var prefixes = [Bool](repeating: false, count: 1 << 16)
-    var count: Int { patterns.count }
+    package var count: Int { patterns.count }
 
+    package init() {}
     init(_ data: DemoData) throws {
         for name in ["diabetes__hospital.csv", "diabetes__laboratory.csv", "diabetes__insurer.csv"] {
             let lines = try data.text("\(data.files)/\(name)").split(whereSeparator: \.isNewline).dropFirst()
@@ -15,7 +16,7 @@ struct WireCanary {
         }
     }
     /// One row's patterns.
-    mutating func add(row line: Substring) {
+    package mutating func add(row line: Substring) {
         let cells = line.split(separator: ",")
         insert(Bytes(cells[0].utf8))
         if let id = Hex.parse(cells[0]) { insert(id); insert(id.reversed()) }
@@ -37,7 +38,7 @@ struct WireCanary {
         prefixes[Int(pattern[0]) << 8 | Int(pattern[1])] = true
     }
 
-    func search(_ files: [String]) throws -> (bytes: Int, hits: [String]) {
+    package func search(_ files: [String]) throws -> (bytes: Int, hits: [String]) {
         var total = 0, hits: [String] = []
         let byLength = Dictionary(grouping: patterns, by: \.count).mapValues { Set($0.map { ArraySlice($0) }) }
         for file in files {
