@@ -40,7 +40,9 @@ extension QBFT {
         case .commit(let m):
             agreement.voices[me].commits.store(m, isVerified: true)
             if m.payload.round == round { agreement.committedRound = round }
-        case .roundChange(let m): agreement.voices[me].roundChange = m
+        case .roundChange(let m):
+            agreement.voices[me].roundChange = m
+            effects.append(.startTimer(.resend(height: height), milliseconds: 5 * settings.requestTimeoutMilliseconds))
         }
     }
 

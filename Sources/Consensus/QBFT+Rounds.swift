@@ -114,7 +114,8 @@ extension QBFT {
         if round == 0, agreement.clockRuns, peer == proposer(0), agreement.acceptedRound == nil { agreement.clockRuns = false }     // starts again, short
     }
     mutating func onPeerStatus(_ peer: Address, _ status: PeerStatus) {
-        links[peer]?.status = status
+        // An older status may arrive late; heads only rise while a link lasts.
+        if let known = links[peer]?.status, status.headNumber >= known.headNumber { links[peer]!.status = status }
         if status.headNumber > head.number { claim(status.headNumber, by: peer) }
     }
 

@@ -19,6 +19,7 @@ package enum Violation: Sendable, Equatable {
     case honestEquivocation(Int)
     case stopped(node: Int, String)
     case codec(String)
+    case runaway(events: Int)
 
     /// Apart from a fork itself, what only shows that a record was missing.
     package var isFork: Bool { if case .fork = self { true } else { false } }

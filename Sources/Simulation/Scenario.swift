@@ -44,8 +44,11 @@ struct Scenario {
         usesSecp256k1 = control == .none && seed % 100 == 7
         usesCodec = usesSecp256k1 || (control == .none && seed % 8 == 3)
         wipesMajority = control == .none && n >= 4 && !changes && random.chance(6)
-        halves = control == .none && n >= 2 && !wipesMajority && random.chance(5) || control == .weakQuorum
+        halves = control == .none && n >= 2 && !wipesMajority && !changes && random.chance(5) || control == .weakQuorum
         var faulty = f == 0 || wipesMajority || control == .weakQuorum ? 0 : random.chance(75) ? random.within(1...f) : 0
+        // A newcomer's empty store counts as amnesiac until a height was decided without it.
+        let newcomers = spare == nil ? 0 : 1
+        faulty = min(faulty, max(0, f - newcomers))
         if control == .forgetsWatermark { faulty = 1 }
         var order = Array(0..<nodeCount)
         order.shuffle(using: &random)
@@ -55,7 +58,7 @@ struct Scenario {
         for index in order.prefix(faulty) { actors[index] = control == .forgetsWatermark ? Equivocator() : Scenario.actor(&random) }
         self.actors = actors
         // At most f in all are amnesiac, far off in time, or Byzantine.
-        var spareFaults = Array(order.dropFirst(faulty).prefix(max(0, f - faulty)))
+        var spareFaults = Array(order.dropFirst(faulty).prefix(max(0, f - faulty - newcomers)))
         let strange = random.chance(40) && !spareFaults.isEmpty ? [spareFaults.removeLast()] : []
         skews = (0..<nodeCount).map { index in
             strange.contains(index) ? Int64(random.within(-10_000...10_000)) : Int64(random.within(-800...800))

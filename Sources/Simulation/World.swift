@@ -33,6 +33,9 @@ package final class World {
         let kind: Kind
     }
 
+    /// Many times what a run needs: beyond it something answers itself for ever.
+    static let maximumEvents = 300_000
+
     package let seed: UInt64
     let scenario: Scenario
     var random: SeededGenerator
@@ -94,9 +97,14 @@ package final class World {
         if scenario.faultEvery > 0 { schedule(UInt64(scenario.faultEvery), .fault) }
         schedule(UInt64(scenario.faultMilliseconds), .calm)
         if scenario.halves { schedule(UInt64(scenario.faultMilliseconds / 2), .noteRounds) }
-        var target: UInt64?, deadline = UInt64.max
+        var target: UInt64?, deadline = UInt64.max, events = 0
         while let event = pop() {
             now = event.time
+            events += 1
+            if events > World.maximumEvents {
+                judge.report(.runaway(events: events))
+                break
+            }
             if now > deadline {
                 judge.report(.notLive(milliseconds: scenario.livenessBound(self), heights: nodes.map(\.head.number)))
                 break
@@ -148,7 +156,7 @@ package final class World {
         case .deliver(let to, let from, let epoch, let message):
             guard epochs[to][from] == epoch else { return }
             deliveries += 1
-            if let forge = nodes[to].forge(self), var actor = nodes[to].actor {
+            if isHonest(from), let forge = nodes[to].forge(self), var actor = nodes[to].actor {
                 let made = actor.incoming(message, forge, &random)
                 nodes[to].actor = actor
                 for message in made { for peer in nodes.indices where peer != to { transmit(message, from: to, to: peer, delay: 0) } }
