@@ -17,6 +17,8 @@ build: libraries
 test: libraries python
 	@tools/build --tests
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports
+	tools/first-alliance
+	tools/first-alliance --postgres
 	.venv/bin/python contracts/build.py --check
 	.venv/bin/python -m pytest -q contracts/tests
 

@@ -21,10 +21,10 @@ value: public(uint256)
 def __init__(start: uint256):
     self.value = start
 @external
-def put(value: uint256):
-    assert value != 13, "unlucky"
-    self.value = value
-    log Set(who=msg.sender, value=value)
+def put(amount: uint256):
+    assert amount != 13, "unlucky"
+    self.value = amount
+    log Set(who=msg.sender, value=amount)
 """
 
 
