@@ -39,7 +39,7 @@ contracts: python
 ## 100,000 seeds of the consensus simulator
 soak: libraries
 	@tools/build --tests
-	ENTENTE_SEEDS=100000 $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports --filter Simulat
+	ENTENTE_SEEDS=100000 $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports --filter Seed
 
 ## the demo N times in a row
 demo-soak: build
