@@ -141,7 +141,8 @@ package actor Ledger {
         published.withLock { $0 = after }
         let imported = ImportedBlock(view: after, receipts: executed.receipts, hashes: executed.hashes, senders: executed.senders,
             transactions: sealed.transactions)
-        followers.withLock { for follower in $0.values { follower.yield(imported) } }
+        // Told outside the lock: a follower that is being cancelled holds its own and asks for ours (`imports`).
+        for follower in followers.withLock({ Array($0.values) }) { follower.yield(imported) }
         return after
     }
 

@@ -150,7 +150,7 @@ package final class PeerNetwork: Sendable {
             }
             links.forEach { $0.refuse(.shuttingDown) }
             for link in links { _ = try? await link.closed.get() }
-            state.withLock { $0.streams.forEach { $0.to.finish() } }
+            for stream in state.withLock({ $0.streams }) { stream.to.finish() }
             sessions.failAll(.stopped)
             try await group.shutdownGracefully()
         } catch { throw .stopping("\(error)") }
