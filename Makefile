@@ -3,7 +3,7 @@ SWIFT  ?= swift
 CONFIG := -c release
 N      ?= 20
 
-.PHONY: demo test build check tidy contracts python soak demo-soak bench fuzz libraries clean
+.PHONY: demo test build check tidy contracts python soak demo-soak bench libraries clean
 
 ## the main job, end to end; exits 0 only if every check held
 demo: build
@@ -45,8 +45,9 @@ soak: libraries
 demo-soak: build
 	@tools/demo-soak $(N)
 
-bench: build
-	@tools/bench
+## EVM workloads beside revm's figures, as ratios (with ../shared/bench beside the checkout)
+bench:
+	cd Benchmarks && ENTENTE_ROOMS=EVM $(SWIFT) run $(CONFIG) evm-benchmarks ../../shared/bench/evm-workloads ../../shared/bench/evm-anchors.json
 
 ## Debian's C libraries: installed where we may, else named in one line ready to paste
 libraries:
