@@ -30,11 +30,9 @@ package struct Desk: Sendable {
 package enum DeskError: Error, Sendable {
     case nodeDown(String)
     case memberUnknown(String, known: [String])
-    case proposalUnknown(UInt64)
     case listingUnknown(String, known: [String])
     case nothingToDecide
     case notANumber(String)
-    case notABank(String)
 }
 
 extension DeskError: CustomStringConvertible {
@@ -42,11 +40,9 @@ extension DeskError: CustomStringConvertible {
         switch self {
         case .nodeDown(let path): "node: \(path) has no node running; start it: entente up \(path) (a client says --via http://host:port)"
         case .memberUnknown(let name, let known): "resolve: no member \(name); this alliance has \(known.joined(separator: ", "))"
-        case .proposalUnknown(let id): "resolve: no open proposal \(id); see entente inbox"
         case .listingUnknown(let name, let known): "resolve: no table \(name) is listed; there is \(known.isEmpty ? "none" : known.joined(separator: ", "))"
         case .nothingToDecide: "inbox: nothing waits for you"
         case .notANumber(let text): "usage: \(text) is no amount; write 12.50"
-        case .notABank(let name): "permission: \(name) has no BANK role, so it cannot issue money"
         }
     }
 }
