@@ -125,6 +125,10 @@ event Activated:
 event Deactivated:
     nodeKey: indexed(address)
 
+event ContactChanged:
+    account: indexed(address)
+    contact: String[128]
+
 event Leaving:
     account: indexed(address)
     moment: uint256
@@ -336,6 +340,16 @@ def apply(name: bytes32, nodeKey: address, roles: uint256, dossier: bytes32, con
     hash: bytes32 = keccak256(abi_encode(name, nodeKey, roles, dossier, contact))
     log Applied(account=msg.sender, name=name, nodeKey=nodeKey, roles=roles, dossier=dossier, contact=contact, application=hash)
     return hash
+
+@external
+@nonreentrant
+def setContact(contact: String[128]):
+    """Where the member's node is reached now; by its account, or by the node itself with its own key."""
+    owner: address = self.byNodeKey[msg.sender]
+    account: address = msg.sender if owner == empty(address) else owner
+    self._known(account)
+    self.members[account].contact = contact
+    log ContactChanged(account=account, contact=contact)
 
 @external
 @nonreentrant

@@ -119,7 +119,14 @@ extension Agent {
             let committee = SessionRun.Committee(session: digest, seat: seat, keys: keys, signer: own.signer)
             let bulk = try await network.openSession(digest, with: seats.filter { $0.seat != seat }.map(\.nodeKey))
             jobs[id]?.session = bulk
-            var channel: any MPC.Channel = MeteredChannel(inner: SeatChannel(seat: seat, session: bulk), agent: self, job: id)
+            let metered = MeteredChannel(inner: SeatChannel(seat: seat, session: bulk), agent: self, job: id)
+            progressBoard.withLock { board in
+                board[id, default: JobProgress(job: id)].plannedRounds = plan.cost.rounds
+                board[id]?.seats = seats.map(\.account)
+                board[id]?.channel = metered.inner
+            }
+            defer { progressBoard.withLock { $0[id]?.channel = nil } }
+            var channel: any MPC.Channel = metered
             if let misconduct = settings.misconduct { channel = misconduct(channel, committee, own.key) }
             let deadline = job.facts.order.deadline, now = settings.nowMilliseconds
             let run = SessionRun(committee: committee, contributions: try contributions(job, plan, own), readerKey: job.facts.order.readers[0].bytes, channel: channel,

@@ -145,7 +145,7 @@ package actor Agent {
         let effects = job.lifecycle.on(input)
         jobs[id] = job
         if job.lifecycle.phase != before {
-            let phase = "\(job.lifecycle.phase)"
+            let phase = job.lifecycle.phase.name
             progressBoard.withLock { $0[id, default: JobProgress(job: id)].phase = phase }
             record(id, phase)
         }

@@ -15,8 +15,13 @@ package struct JobLifecycle: Sendable {
     package enum Phase: Sendable, Equatable {
         case evaluating, preparing, joining, seated, computing, settling, accusing, failing, declined
         case ended(Outcome)
+
+        /// One word, for whoever watches.
+        package var name: String {
+            if case .ended(let outcome) = self { outcome.rawValue } else { "\(self)" }
+        }
     }
-    package enum Outcome: Sendable, Equatable { case settled, refunded }
+    package enum Outcome: String, Sendable { case settled, refunded }
 
     package enum Input: Sendable {
         /// This member's own verdict on the order (H7, H8).

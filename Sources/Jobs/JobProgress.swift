@@ -13,8 +13,14 @@ package struct JobProgress: Sendable {
     package internal(set) var bytesOut = 0
     package internal(set) var bytesIn = 0
     package internal(set) var rounds = 0
-    /// Names of seats that hold the round up.
-    package internal(set) var waitingFor: [Int] = []
+    /// Rounds that the plan's steps take; the session's own come on top.
+    package internal(set) var plannedRounds = 0
+    /// Accounts at the seats.
+    package internal(set) var seats: [Address] = []
+    /// Of the session while it runs.
+    var channel: SeatChannel?
+    /// Members that hold the round up at this moment.
+    package var waitingFor: [Address] { channel?.waitingFor.map { seats[$0] } ?? [] }
     package internal(set) var refusal: String?
     package internal(set) var moments: [Moment] = []
 
@@ -27,7 +33,7 @@ package struct JobProgress: Sendable {
 
     package var json: JSON {
         ["job": .string(job.decimal), "phase": .string(phase), "stage": .string(stage), "rows": .integer(Int64(rows)), "bytesOut": .integer(Int64(bytesOut)),
-         "bytesIn": .integer(Int64(bytesIn)), "rounds": .integer(Int64(rounds)), "waitingFor": .array(waitingFor.map { .integer(Int64($0)) }),
+         "bytesIn": .integer(Int64(bytesIn)), "rounds": .integer(Int64(rounds)), "plannedRounds": .integer(Int64(plannedRounds)), "waitingFor": .array(waitingFor.map { JSON($0) }),
          "refusal": refusal.map { .string($0) } ?? .null,
          "moments": .array(moments.map { ["at": .integer(Int64($0.milliseconds)), "what": .string($0.what)] })]
     }

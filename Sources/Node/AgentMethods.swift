@@ -36,7 +36,7 @@ final class AgentMethods: Sendable {
         if isDemonstration {
             methods["entente_misbehave"] = Method { [self] parameters throws(RPCError) in
                 let agent = try current
-                guard let kind = parameters.first?.asString, let misconduct = Misconduct(rawValue: kind) else { throw .invalidParameters("none, wrong message or equivocation") }
+                guard let misconduct = Misconduct(parameters) else { throw .invalidParameters("none; wrong message, round, bit; or equivocation") }
                 await agent.setMisconduct(misconduct.wrapper)
                 return true
             }
@@ -53,36 +53,56 @@ package func peakMemoryBytes() -> Int {
 }
 
 /// A party that misbehaves on purpose: a wrapper of its channel that no chain but the demonstration's accepts.
-enum Misconduct: String {
+enum Misconduct: Sendable {
     case none
-    case wrongMessage = "wrong message"
+    /// One bit of one message, in this round of the program, counted from 1.
+    case wrongMessage(round: Int, bit: Int)
     case equivocation
 
     static let chainName = "entente-demo"
 
+    init?(_ parameters: [JSON]) {
+        switch (parameters.first?.asString, parameters.dropFirst().map(\.asInt)) {
+        case ("none", []): self = .none
+        case ("wrong message", let numbers) where numbers.count == 2:
+            guard let round = numbers[0], let bit = numbers[1], round > 0, bit >= 0 else { return nil }
+            self = .wrongMessage(round: round, bit: bit)
+        case ("equivocation", []): self = .equivocation
+        default: return nil
+        }
+    }
+
     var wrapper: (@Sendable (any MPC.Channel, SessionRun.Committee, PrivateKey) -> any MPC.Channel)? {
         switch self {
         case .none: nil
-        case .wrongMessage: { inner, committee, _ in WrongMessage(inner: inner, seat: committee.seat) }
+        case .wrongMessage(let round, let bit): { inner, committee, _ in WrongMessage(inner: inner, seat: committee.seat, round: round, bit: bit) }
         case .equivocation: { inner, committee, key in Equivocator(inner: inner, committee: committee, key: key) }
         }
     }
 }
 
-/// Flips one bit of what one seat is sent, in one round in the middle of the program.
+/// Flips one bit of what one seat is sent, once: in the given round, or the first after it in which this seat has something to say.
 private final class WrongMessage: MPC.Channel {
     private let inner: any MPC.Channel
     private let seat: Int
-    private let round = Mutex(0)
-    static let wrongRound = 20
+    private let wrongRound: Int
+    private let bit: Int
+    private let state = Mutex((round: 0, isDone: false))
 
-    init(inner: any MPC.Channel, seat: Int) { (self.inner, self.seat) = (inner, seat) }
+    init(inner: any MPC.Channel, seat: Int, round: Int, bit: Int) { (self.inner, self.seat, wrongRound, self.bit) = (inner, seat, round, bit) }
 
     func exchange(_ frames: [Bytes], expecting: [Int]) async throws(MPC.ChannelError) -> [Bytes] {
-        let number = round.withLock { $0 += 1; return $0 }
         var frames = frames
-        if number >= Self.wrongRound, number < Self.wrongRound + 8, let victim = (0..<4).filter({ $0 != seat }).max(by: { frames[$0].count < frames[$1].count }), !frames[victim].isEmpty {
-            frames[victim][frames[victim].count / 2] ^= 1
+        let victim = (0..<4).filter { $0 != seat && !frames[$0].isEmpty }.max { frames[$0].count < frames[$1].count }
+        let strikes = state.withLock { state in
+            state.round += 1
+            guard state.round >= wrongRound, !state.isDone, victim != nil else { return false }
+            state.isDone = true
+            return true
+        }
+        if strikes, let victim {
+            let place = bit % (8 * frames[victim].count)
+            frames[victim][place / 8] ^= 1 << (place % 8)
         }
         return try await inner.exchange(frames, expecting: expecting)
     }

@@ -16,7 +16,8 @@ package struct DataDirectory: Sendable {
     package var exists: Bool { FileManager.default.fileExists(atPath: file("config.json")) }
 
     /// Makes the directory, its keys and its configuration; refuses one that exists.
-    package static func create(_ path: String, _ configuration: Configuration, withNodeKey: Bool) throws(DirectoryError) -> DataDirectory {
+    /// - Parameter makeKey: of `account` and `node`.
+    package static func create(_ path: String, _ configuration: Configuration, withNodeKey: Bool, makeKey: (String) -> PrivateKey = { _ in freshKey() }) throws(DirectoryError) -> DataDirectory {
         let directory = DataDirectory(path)
         guard !directory.exists else { throw .exists(path) }
         try directory.makeDirectory("keystore")
@@ -32,7 +33,7 @@ package struct DataDirectory: Sendable {
         // A random passphrase needs no costly derivation; a person's does.
         let cost = ProcessInfo.processInfo.environment["ENTENTE_PASSPHRASE"] == nil ? 1 << 12 : 1 << 17
         for name in withNodeKey ? ["account", "node"] : ["account"] {
-            let key = freshKey()
+            let key = makeKey(name)
             let sealed: JSON
             do throws(SecretStorageError) {
                 sealed = try SecretStorage.seal(key, passphrase: passphrase, salt: randomBytes(32), iv: randomBytes(16), cost: cost)

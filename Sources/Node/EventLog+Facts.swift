@@ -1,11 +1,6 @@
 import Chain
-import Contracts
 import P2P
 import Primitives
-
-enum Activation {
-    static let call = Contract.consortium.abi.encodeCall("activate", [])
-}
 
 extension EventLog {
     func write(_ fact: NetworkFact) {

@@ -26,13 +26,16 @@ package struct Card: Sendable, Equatable {
 }
 
 package enum Founding {
+    /// Slot 101 of Consortium: where the gas limit of blocks stays (chain-rules.md §3.2) until a vote moves it.
+    static let gasTarget: UInt64 = 30_000_000
+
     /// The alliance's genesis: Consortium knows the founders, every contract is there from block 0.
     /// - Parameters:
     ///   - inclusion: Δ of jobs in seconds (job-protocol.md §1).
     ///   - levyBasisPoints: of each job's data fee, to the alliance.
     package static func genesis(name: String, founders: [Card], timestamp: UInt64, inclusion: UInt64 = 10, levyBasisPoints: UInt64 = 0) throws(GenesisFileError) -> GenesisFile {
         let founders = founders.sorted { $0.nodeKey < $1.nodeKey }
-        var parameters: [(String, UInt64)] = [("inclusion", inclusion)]
+        var parameters: [(String, UInt64)] = [("inclusion", inclusion), ("gasTarget", gasTarget)]
         if levyBasisPoints > 0 { parameters.append(("levy", levyBasisPoints)) }
         let arguments: [ABI.Value] = [
             .array(founders.map { nameWord($0.name) }), .array(founders.map { .address($0.account) }), .array(founders.map { .address($0.nodeKey) }),

@@ -7,8 +7,18 @@ import Primitives
 
 /// Whom the chain lets in: node keys and places of members, read from Consortium at a head.
 struct Membership: Sendable, Equatable {
-    var nodeKeys: Set<Address> = []
-    var endpoints: [Endpoint] = []
+    struct Entry: Sendable, Equatable {
+        let roles: Member.Roles
+        /// `host:port`, as its member said; empty: nowhere yet.
+        let contact: String
+    }
+    /// By node key.
+    private(set) var entries: [Address: Entry] = [:]
+
+    var nodeKeys: Set<Address> { Set(entries.keys) }
+    var endpoints: [Endpoint] {
+        entries.compactMap { key, entry in Endpoint(contact: entry.contact).map { Endpoint(node: key, host: $0.host, port: $0.port) } }
+    }
 
     init(at view: LedgerView) throws {
         func call(_ function: String, _ arguments: [ABI.Value]) throws -> [ABI.Value] {
@@ -18,11 +28,17 @@ struct Membership: Sendable, Equatable {
             return try consortium.abi.decodeResult(function, inputs: arguments.count, output)
         }
         for i in 0..<(try call("memberCount", [])[0].asUInt64) {
-            let member = try call("memberAt", [.uint(i)])[1], key = member[1].asAddress
-            nodeKeys.insert(key)
-            let place = member[4].asString.split(separator: ":")
-            if place.count == 2, let port = Int(place[1]), (1...65535).contains(port) { endpoints.append(Endpoint(node: key, host: String(place[0]), port: port)) }
+            let member = try call("memberAt", [.uint(i)])[1]
+            entries[member[1].asAddress] = Entry(roles: .init(rawValue: member[2].asUInt64), contact: member[4].asString)
         }
+    }
+}
+
+extension Endpoint {
+    /// `host:port`; nil for anything else.
+    init?(contact: String) {
+        guard let colon = contact.lastIndex(of: ":"), colon > contact.startIndex, let port = Int(contact[contact.index(after: colon)...]), (1...65535).contains(port) else { return nil }
+        self.init(node: nil, host: String(contact[..<colon]), port: port)
     }
 }
 

@@ -3,6 +3,7 @@ import Chain
 import Ciphers
 import Client
 import Consensus
+import Contracts
 import Foundation
 import Jobs
 import P2P
@@ -41,6 +42,7 @@ package struct NodeService: Sendable {
     /// Opens everything; nothing is answered or sent before `run`.
     package static func open(_ path: String, _ options: Options = Options()) async throws -> NodeService {
         let directory = DataDirectory(path), configuration = try directory.configuration()
+        let lastPorts = directory.has("ports.json") ? try? directory.readJSON("ports.json") : nil          // a hint: damaged is as good as none
         let nodeKey = try directory.key("node"), log = EventLog(path: directory.file("node.log"))
         let genesis = directory.has("genesis.json") ? try GenesisFile(parsing: try directory.read("genesis.json")) : nil
         let store = try RocksDBStore(path: directory.ledgerPath)
@@ -48,18 +50,26 @@ package struct NodeService: Sendable {
         let pool = try PoolDriver(ledger: ledger, store: store)
 
         var settings = PeerNetwork.Configuration(host: configuration.host, port: configuration.peerPort, key: nodeKey, client: client,
-                                                 peers: configuration.peers.compactMap { endpoint($0) }, tap: options.tap, log: { log.write($0) })
+                                                 peers: configuration.peers.compactMap { Endpoint(contact: $0) }, tap: options.tap, log: { log.write($0) })
         settings.threads = 1
-        let view = ledger.view
-        let network = try await PeerNetwork.bind(settings, view: localView(view, try Membership(at: view)))
+        let view = ledger.view, local = localView(view, try Membership(at: view))
+        let network = try await listen(configuration.peerPort, last: lastPorts?["peer"]?.asInt) { [settings] port in
+            var settings = settings
+            settings.port = port
+            return try await PeerNetwork.bind(settings, view: local)
+        }
         let transport = PeerTransport(network), history = PeerHistory(network, ledger)
         let consensus = try ConsensusDriver(ledger: ledger, pool: pool, signer: nodeKey, transport: transport, source: history, acceptsAmnesia: options.acceptsAmnesia, log: { log.write($0) })
         var rpc = RPCServer.Configuration(clientVersion: client)
-        (rpc.host, rpc.port) = (configuration.host, configuration.rpcPort)
+        rpc.host = configuration.host
         let backend = ChainBackend(ledger: ledger, pool: pool, peerCount: { network.peers.count })
         let agents = AgentMethods(isDemonstration: view.network.configuration.name == Misconduct.chainName,
                                   genesis: directory.has("genesis.json") ? String(decoding: try directory.read("genesis.json"), as: UTF8.self) : nil)
-        let server = try await RPCServer.bind(rpc, ledger: backend, methods: agents.methods)
+        let server = try await listen(configuration.rpcPort, last: lastPorts?["rpc"]?.asInt) { [rpc] port in
+            var rpc = rpc
+            rpc.port = port
+            return try await RPCServer.bind(rpc, ledger: backend, methods: agents.methods)
+        }
         let client = try LedgerClient(url: "http://\(configuration.host):\(server.port)", chainId: view.network.chainId)
         let account = try directory.key("account")
         let agent = Agent(ledger: AgentLedger(client: client, sender: Sender(client, key: account), chain: ledger), network: network,
@@ -70,10 +80,10 @@ package struct NodeService: Sendable {
                            consensus: consensus, server: server, agent: agent, nodeKey: nodeKey, log: log)
     }
 
-    private static func endpoint(_ text: String) -> Endpoint? {
-        let parts = text.split(separator: ":")
-        guard parts.count == 2, let port = Int(parts[1]) else { return nil }
-        return Endpoint(node: nil, host: String(parts[0]), port: port)
+    /// Where any port will do: that of last time, so that peers and clients find the node again; if somebody else took it, a free one.
+    private static func listen<Listener: Sendable>(_ configured: Int, last: Int?, _ bind: @Sendable (Int) async throws -> Listener) async throws -> Listener {
+        if configured == 0, let last, let listener = try? await bind(last) { return listener }
+        return try await bind(configured)
     }
     private static func localView(_ view: LedgerView, _ membership: Membership) -> LocalView {
         LocalView(chainId: view.network.chainId, forks: ForkSchedule(genesisHash: view.network.genesisHash, forks: []), headNumber: view.head.number,
@@ -99,7 +109,7 @@ package struct NodeService: Sendable {
             part("pool") { try await pool.run() }
             part("server") { try await server.run() }
             part("follow") { try await follow() }
-            part("activate") { try await activate() }
+            part("announce") { try await announce() }
             part("agent") { await agent.run() }
             defer { group.cancelAll() }
             try await group.next()
@@ -120,21 +130,25 @@ package struct NodeService: Sendable {
         }
     }
 
-    /// A vote admits a key; the node itself asks to be counted, once its head has stood still beside its peers' for a while, so
-    /// that no sleeping validator is ever added (chain-rules.md §7).
-    private func activate() async throws {
-        var quietHead: UInt64 = .max, asked: UInt64 = 0
+    /// What the node says for itself, with its own key, once its head has stood still beside its peers' for a while: that it may be
+    /// counted (a vote admits a key, but no sleeping validator is ever added, chain-rules.md §7), and where it is reached.
+    private func announce() async throws {
+        var quietHead: UInt64 = .max, spokenAt: UInt64?
+        let here = "\(configuration.host):\(network.port)"
         while !Task.isCancelled {
             try await Task.sleep(for: .milliseconds(400))
             let view = ledger.view, head = view.head.number
             defer { quietHead = head }
-            guard head == quietHead, !network.peers.isEmpty, !view.head.validators.addresses.contains(nodeKey.address), head >= asked + 1 || asked == 0,
-                  try Membership(at: view).nodeKeys.contains(nodeKey.address) else { continue }
-            let nonce = try view.state.account(nodeKey.address)?.nonce ?? 0
-            let payload = TransactionPayload(chainId: U256(view.network.chainId), nonce: nonce, gasLimit: 3_000_000, to: Consortium.address, data: Activation.call)
-            _ = try? pool.submit(RecoveredTransaction(payload, signedBy: nodeKey).transaction.encoded)          // refused where it waits in the pool already
-            asked = head
-            log.write("activating", ["head": .quantity(head)])
+            guard head == quietHead, !network.peers.isEmpty, spokenAt.map({ head > $0 }) ?? true, let entry = try Membership(at: view).entries[nodeKey.address] else { continue }
+            spokenAt = head
+            var calls: [Bytes] = []
+            if entry.roles.contains(.validator), !view.head.validators.addresses.contains(nodeKey.address) { calls.append(Contract.consortium.abi.encodeCall("activate", [])) }
+            if entry.contact != here { calls.append(Contract.consortium.abi.encodeCall("setContact", [.string(here)])) }
+            for (call, nonce) in zip(calls, (try view.state.account(nodeKey.address)?.nonce ?? 0)...) {
+                let payload = TransactionPayload(chainId: U256(view.network.chainId), nonce: nonce, gasLimit: 3_000_000, to: Consortium.address, data: call)
+                _ = try? pool.submit(RecoveredTransaction(payload, signedBy: nodeKey).transaction.encoded)          // refused where it waits in the pool already
+                log.write("announcing", ["head": .quantity(head), "contact": .string(here)])
+            }
         }
     }
 }

@@ -55,23 +55,22 @@ extension PeerNetwork {
         switch handle.kind {
         case .bulk: sessions.linkUp(handle.node)
         case .control:
-            let index = state.withLock { state in state.endpoints.firstIndex { $0.node == handle.node } }
-            if let index { schedule(DialKey(index: index, kind: .bulk), first: true) }
+            for index in state.withLock({ $0.places(of: handle.node) }) { schedule(DialKey(index: index, kind: .bulk), first: true) }
         }
     }
 
     func retire(_ handle: LinkHandle, _ end: LinkEnd) {
         let key = LinkKey(node: handle.node, kind: handle.kind)
-        let (wasCurrent, index) = state.withLock { state -> (Bool, Int?) in
-            guard state.links[key] === handle else { return (false, nil) }
+        let places = state.withLock { state -> [Int]? in
+            guard state.links[key] === handle else { return nil }
             state.links[key] = nil
             if handle.kind == .control { state.publish(.down(handle.node)) }
-            return (true, state.endpoints.firstIndex { $0.node == handle.node })
+            return state.places(of: handle.node)
         }
-        guard wasCurrent else { return }
+        guard let places else { return }
         log(.down(handle.node, handle.kind, end))
         if handle.kind == .bulk { sessions.fail(handle.node, .linkLost(handle.node)) }
-        if let index { schedule(DialKey(index: index, kind: handle.kind), first: false) }
+        for index in places { schedule(DialKey(index: index, kind: handle.kind), first: false) }
     }
 
     // MARK: dialing
@@ -212,10 +211,15 @@ extension PeerNetwork {
     /// What a room found wrong with a peer's bytes. `.breach` cuts at once.
     package func report(_ offence: Offence, by peer: Address) { charge(offence, to: peer) }
 
-    /// One more place to dial; the node it names may be known already.
+    /// One more place to dial. A node that was at another place has moved, unless the operator's own configuration put it there: so
+    /// the table has at most one such entry a node.
     package func add(_ endpoint: Endpoint) {
         let index = state.withLock { state -> Int? in
             guard endpoint.node != address, !state.endpoints.contains(endpoint) else { return nil }
+            if let node = endpoint.node, let old = state.endpoints.indices.dropFirst(configuredCount).first(where: { state.endpoints[$0].node == node }) {
+                state.endpoints[old] = endpoint
+                return nil          // whatever waits to dial it, or dials it when its link ends, goes to the new place
+            }
             state.endpoints.append(endpoint)
             return state.isRunning ? state.endpoints.count - 1 : nil
         }

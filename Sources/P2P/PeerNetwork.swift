@@ -64,6 +64,9 @@ package final class PeerNetwork: Sendable {
         var streams: [(ids: [ClosedRange<FrameID>], to: AsyncStream<PeerStream.Item>.Continuation)] = []
         var isRunning = false
         var isStopping = false
+
+        /// Where a node may be dialed: the operator's word and the chain's may differ.
+        func places(of node: Address) -> [Int] { endpoints.indices.filter { endpoints[$0].node == node } }
     }
 
     package static let maximumPeers = 256
@@ -75,6 +78,8 @@ package final class PeerNetwork: Sendable {
     let log: @Sendable (NetworkFact) -> Void
     let client: String
     let group: MultiThreadedEventLoopGroup
+    /// The first so many endpoints are the operator's: nothing replaces them.
+    let configuredCount: Int
     private let listener: any Channel
     let clientTLS: [LinkKind: NIOSSLContext]
     let state: Mutex<State>
@@ -126,7 +131,9 @@ package final class PeerNetwork: Sendable {
         self.group = group
         self.listener = listener
         self.clientTLS = clientTLS
-        state = Mutex(State(view: view, endpoints: configuration.peers.filter { $0.node != configuration.key.address }))
+        let endpoints = configuration.peers.filter { $0.node != configuration.key.address }
+        configuredCount = endpoints.count
+        state = Mutex(State(view: view, endpoints: endpoints))
     }
 
     /// Serves until cancelled; then says goodbye, closes everything, and returns. Once only.

@@ -284,3 +284,19 @@ def test_a_successor_governs_by_vote():
     assert c.param(word("levy")) == 7
     assert refused("Governed(address)", c.propose, PARAMETER, payload, sender=world.founders[0]) == [int(governor, 16)]
     assert c.isListed(governor) and c.directory(word("market")) == MARKET
+
+
+# --- where a node is reached -------------------------------------------------------------------------------------------------
+def test_a_node_or_its_account_says_where_it_is_reached():
+    world = Alliance()
+    c = world.consortium
+    for sender, contact in ((world.node_keys[2], "10.0.0.7:30303"), (world.founders[2], "10.0.0.8:30303")):
+        c.setContact(contact, sender=sender)
+        assert c.member(world.founders[2])[4] == contact
+    assert all(c.member(m)[4] == "" for i, m in enumerate(world.founders) if i != 2)
+
+
+def test_an_outsider_moves_nobody():
+    world = Alliance()
+    with pytest.raises(Reverted):
+        world.consortium.setContact("10.0.0.9:30303", sender=account(77))

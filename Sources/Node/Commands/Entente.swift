@@ -81,6 +81,8 @@ struct Up: AsyncParsableCommand {
     @Option(help: "host:port of a node to call; may be repeated.") var peer: [String] = []
     @Flag(help: "Sign at once although this store is new: only if no other copy of this node's key has signed at this height.") var acceptAmnesia = false
     @Option(help: .hidden) var tap: String?
+    /// Whoever starts a node for its own ends holds the other end of its input: when that process is gone, however it went, so is the node.
+    @Flag(help: .hidden) var untilInputEnds = false
 
     func run() async throws {
         let data = DataDirectory(directory)
@@ -99,12 +101,12 @@ struct Up: AsyncParsableCommand {
         let service = try await NodeService.open(directory, options)
         print("\(configuration.name) up: chain \(service.chainId), JSON-RPC http://\(configuration.host):\(service.rpcPort), peers \(configuration.host):\(service.peerPort)")
         fflush(nil)
-        try await untilInterrupted { try await service.run() }
+        try await untilInterrupted(orInputEnds: untilInputEnds) { try await service.run() }
     }
 }
 
 /// Runs until SIGINT or SIGTERM, then cancels and waits: nothing is left behind.
-func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async throws {
+func untilInterrupted(orInputEnds watchesInput: Bool = false, _ body: @escaping @Sendable () async throws -> Void) async throws {
     signal(SIGINT, SIG_IGN)
     signal(SIGTERM, SIG_IGN)
     let signals = [SIGINT, SIGTERM].map { DispatchSource.makeSignalSource(signal: $0, queue: .global()) }
@@ -113,8 +115,14 @@ func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async
         source.setEventHandler { continuation.yield() }
         source.resume()
     }
+    let input = watchesInput ? DispatchSource.makeReadSource(fileDescriptor: STDIN_FILENO, queue: .global()) : nil
+    input?.setEventHandler {
+        var byte: UInt8 = 0
+        if read(STDIN_FILENO, &byte, 1) <= 0 { continuation.yield() }
+    }
+    input?.resume()
     // A source that nobody holds hears nothing.
-    defer { withExtendedLifetime(signals) { signals.forEach { $0.cancel() } } }
+    defer { withExtendedLifetime((signals, input)) { signals.forEach { $0.cancel() }; input?.cancel() } }
     try await withThrowingTaskGroup(of: Bool.self) { group in
         group.addTask { try await body(); return true }
         group.addTask {

@@ -8,6 +8,7 @@ package struct Demo: AsyncParsableCommand {
     package init() {}
 
     @Flag(help: "Keep the directories and leave the nodes' logs.") var keep = false
+    @Option(help: "Number that everything is drawn from: keys, order of rows, where the cheat strikes. The same seed shows the same.") var seed: UInt32?
     @Option(help: "Write the report as JSON.") var report: String?
     @Flag(help: "Print the report as JSON instead of lines.") var json = false
 
@@ -15,18 +16,21 @@ package struct Demo: AsyncParsableCommand {
         let root = FileManager.default.temporaryDirectory.appendingPathComponent("entente-demo-\(ProcessInfo.processInfo.processIdentifier)").path
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         let output = DemoReport(isSilent: json), nodes = DemoNodes(root: root)
-        let demo = DemoRun(report: output, nodes: nodes)
+        let demo = DemoRun(report: output, nodes: nodes, lots: DemoLots(seed: seed ?? .random(in: 0...UInt32.max)))
         var failure: (any Error)?
         do {
             try await untilInterrupted { try await demo.run() }
         } catch { failure = error }
         let memory = max(demo.peakMemory, nodes.residentBytes + peakMemoryBytes())
         nodes.stopAll()
-        let summary = output.json(peakMemoryBytes: memory, finality: demo.finality)
+        let summary = output.json(seed: demo.lots.seed, peakMemoryBytes: memory, finality: demo.finality)
         if let report { try Foundation.Data(summary.canonical).write(to: URL(fileURLWithPath: report)) }
         if json { print(summary.text) }
         if keep || failure != nil { print("kept: \(root)") } else { try? FileManager.default.removeItem(atPath: root) }
-        if let failure { throw failure }
+        if let failure {
+            FileHandle.standardError.write(Foundation.Data("the same draws again: entente demo --seed \(demo.lots.seed)\n".utf8))
+            throw failure
+        }
         if !json { print("\n\(output.checks.count) checks hold, \(String(format: "%.1f", output.seconds)) s, \(memory >> 20) MiB in all processes") }
     }
 }

@@ -34,13 +34,16 @@ struct DemoData {
     /// Lines of a CSV, the header first.
     private func lines(_ name: String) throws -> [Substring] { try text("\(files)/\(name)").split(whereSeparator: \.isNewline) }
 
-    /// Writes each member's table where its engine reads it.
-    func place(in nodes: DemoNodes) throws -> [(member: String, table: String, source: Source)] {
+    /// Writes each member's table where its engine reads it, its rows in an order of their own: nobody could match them by place.
+    func place(in nodes: DemoNodes, _ lots: DemoLots) throws -> [(member: String, table: String, source: Source)] {
         let hospital = try lines("diabetes__hospital.csv"), blood = try lines("diabetes__laboratory.csv"), progress = try lines("diabetes__insurer.csv")
-        try sqlite(nodes.path("north/clinic.db"), "patients", hospital[0], hospital[1..<222])
-        try Foundation.Data(([hospital[0]] + hospital[222...]).joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: nodes.path("south/patients.csv")))
-        try sqlite(nodes.path("laboratory/blood.db"), "blood", blood[0], blood[1...])
-        try Foundation.Data(progress.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: nodes.path("insurer/progress.csv")))
+        func csv(_ path: String, _ header: Substring, _ rows: [Substring]) throws {
+            try Foundation.Data(([header] + rows).joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: nodes.path(path)))
+        }
+        try sqlite(nodes.path("north/clinic.db"), "patients", hospital[0], lots.shuffled(hospital[1..<222], "north"))
+        try csv("south/patients.csv", hospital[0], lots.shuffled(hospital[222...], "south"))
+        try sqlite(nodes.path("laboratory/blood.db"), "blood", blood[0], lots.shuffled(blood[1...], "laboratory"))
+        try csv("insurer/progress.csv", progress[0], lots.shuffled(progress[1...], "insurer"))
         return [("north", "patients", .sqlite(path: nodes.path("north/clinic.db"), table: "patients")), ("south", "patients", .csv(path: nodes.path("south/patients.csv"))),
                 ("laboratory", "blood", .sqlite(path: nodes.path("laboratory/blood.db"), table: "blood")), ("insurer", "progress", .csv(path: nodes.path("insurer/progress.csv")))]
     }

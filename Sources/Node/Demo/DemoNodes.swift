@@ -7,6 +7,7 @@ import Primitives
 final class DemoNodes {
     let root: String
     private var processes: [String: Process] = [:]
+    private var lifelines: [String: Pipe] = [:]
     let program: String
 
     init(root: String) {
@@ -23,19 +24,21 @@ final class DemoNodes {
     /// Starts a node and waits until its ports are open. Ports are the system's choice: no run depends on luck.
     func start(_ name: String, _ arguments: [String]) async throws {
         let directory = DataDirectory(path(name))
-        try? FileManager.default.removeItem(atPath: directory.file("ports.json"))
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = ["up", path(name)] + arguments
+        process.arguments = ["up", path(name), "--until-input-ends"] + arguments
         // A crash must show at once: a backtrace of this program takes minutes.
         process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
         let output = directory.file("output.txt")
         _ = FileManager.default.createFile(atPath: output, contents: nil)
         process.standardOutput = FileHandle(forWritingAtPath: output)
         process.standardError = process.standardOutput
-        process.standardInput = FileHandle.nullDevice
+        // Its end of input is our end, however we end. No other node may inherit the writing side.
+        let lifeline = Pipe()
+        for handle in [lifeline.fileHandleForReading, lifeline.fileHandleForWriting] { _ = fcntl(handle.fileDescriptor, F_SETFD, FD_CLOEXEC) }
+        process.standardInput = lifeline
         try process.run()
-        processes[name] = process
+        (processes[name], lifelines[name]) = (process, lifeline)
         for _ in 0..<1_000 {
             guard process.isRunning else { throw DemoError.nodeDied(name, log: String(decoding: FileManager.default.contents(atPath: output) ?? .init(), as: UTF8.self)) }
             if let ports = try? directory.readJSON("ports.json"), ports["process"]?.asInt == Int(process.processIdentifier) { return }

@@ -14,7 +14,11 @@ final class DemoReport {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private let isSilent: Bool
+    private let isTerminal = isatty(STDOUT_FILENO) != 0
     private var chapter = ""
+    /// Lines on the terminal that the next picture overwrites.
+    private var liveLines = 0
+    private var lastPicture: [String] = []
 
     init(isSilent: Bool) {
         self.isSilent = isSilent
@@ -38,14 +42,34 @@ final class DemoReport {
     private func add(_ text: String, _ isOK: Bool?) {
         lines.append((seconds, chapter, text, isOK))
         guard !isSilent else { return }
+        eraseLive()
         let time = String(format: "%6.2f s", seconds), verdict = isOK == nil ? "  " : isOK! ? "ok" : "NO"
         let parts = text.split(separator: "\n", omittingEmptySubsequences: false)
         print("\(time)  \(verdict)  \(parts.joined(separator: "\n              "))")
         fflush(nil)
     }
 
-    func json(peakMemoryBytes: Int, finality: (p50: Double, p95: Double)) -> JSON {
-        ["checks": .array(checks.map { ["name": .string($0.name), "ok": .bool($0.isOK), "seen": .string($0.seen)] }), "seconds": .number(seconds),
+    /// A moving picture: drawn in place on a terminal; elsewhere line by line, where `headlines` (what counts as news) changed.
+    func live(_ picture: [String], headlines: [String]) {
+        guard !isSilent, !picture.isEmpty else { return }
+        let time = String(format: "%6.2f s", seconds)
+        if isTerminal {
+            eraseLive()
+            for line in picture { print("\(time)  ..  \(line)") }
+            liveLines = picture.count
+        } else {
+            for (i, line) in picture.enumerated() where i >= lastPicture.count || headlines[i] != lastPicture[i] { print("\(time)  ..  \(line)") }
+            lastPicture = headlines
+        }
+        fflush(nil)
+    }
+    private func eraseLive() {
+        if liveLines > 0 { print("\u{1b}[\(liveLines)A\u{1b}[J", terminator: "") }
+        liveLines = 0
+    }
+
+    func json(seed: UInt32, peakMemoryBytes: Int, finality: (p50: Double, p95: Double)) -> JSON {
+        ["checks": .array(checks.map { ["name": .string($0.name), "ok": .bool($0.isOK), "seen": .string($0.seen)] }), "seconds": .number(seconds), "seed": .integer(Int64(seed)),
          "peakMemoryBytes": .integer(Int64(peakMemoryBytes)), "finalityMilliseconds": ["p50": .number(finality.p50), "p95": .number(finality.p95)]]
     }
 }

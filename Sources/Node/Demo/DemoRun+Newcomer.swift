@@ -9,7 +9,7 @@ import Primitives
 extension DemoRun {
     func newcomer() async throws {
         report.begin("10. Newcomer")
-        let directory = try DataDirectory.create(nodes.path("bureau"), Configuration(name: "bureau", via: try nodes.rpcURL("north")), withNodeKey: true)
+        let directory = try makeDirectory("bureau", via: try nodes.rpcURL("north"), withNodeKey: true)
         let node = try directory.key("node").address
         let peers = try Self.founders.flatMap { ["--peer", "127.0.0.1:\(try nodes.peerPort($0))"] }
         try await nodes.start("bureau", ["--genesis", nodes.path("genesis.json")] + peers)

@@ -15,7 +15,7 @@ extension DemoRun {
     func listData() async throws {
         report.begin("3. Data")
         let data = try DemoData()
-        for (member, table, source) in try data.place(in: nodes) {
+        for (member, table, source) in try data.place(in: nodes, lots) {
             let schema = try data.schema("\(member).\(table)"), desk = desk(member)
             let id = try await desk.list(schema, source: source, price: 300, group: "diabetes")
             try await desk.setPolicy(schema.name, .ask, purposes: [])
@@ -61,12 +61,13 @@ extension DemoRun {
         let balances = try await membersBalances(), before = try await researcher.balance(of: researcher.account)
         let opened = try await researcher.open(prepared)
         report.say("job \(opened.job): \(Desk.money(opened.fee)) in escrow, block \(opened.block)")
+        let watching = Task { try await self.watchLanes(of: opened.job) }
+        defer { watching.cancel() }
         guard case .answered(let answer, _) = try await researcher.wait(for: opened) else { throw DemoError.checkFailed("paid-with-result", "the job was refunded") }
         questionSeconds = DemoReport.seconds(clock.now - start)
-        for name in Self.founders {
-            guard let jobs = try await desk(name).ledger.connection.call("entente_jobs").asArray, let mine = jobs.first(where: { $0["job"]?.asString == "\(opened.job)" }) else { continue }
-            lanes[name] = mine
-            report.say("\(name.padding(toLength: 10, withPad: " ", startingAt: 0))  \(mine["rows"]?.asInt ?? 0) rows, \(mine["rounds"]?.asInt ?? 0) rounds, \((mine["bytesOut"]?.asInt ?? 0) / 1024) KiB up, \((mine["bytesIn"]?.asInt ?? 0) / 1024) KiB down")
+        for (lane, json) in try await watching.value {
+            lanes[lane.member] = json
+            report.say(lane.text)
         }
         report.say(answer.table)
         try report.check("small-groups-reported", answer.notice ?? "no group hidden", answer.hiddenGroups == 2 && answer.rows.count == 5)
@@ -75,6 +76,21 @@ extension DemoRun {
         report.begin("6. Attestation and payment")
         try await payment(opened, balances, before)
         report.say(String(format: "from ask to paid and read: %.2f s", questionSeconds))
+    }
+
+    /// Draws the lanes until every member is done; the last picture. Beside `wait`, which prints nothing.
+    private func watchLanes(of job: UInt64) async throws -> [(lane: JobLanes.Lane, json: JSON)] {
+        let names = Dictionary(uniqueKeysWithValues: Self.founders.map { (desk($0).account, $0) })
+        let watched = try JobLanes(try Self.founders.map { ($0, try nodes.rpcURL($0)) }, names: names)
+        while true {
+            let lanes = try await watched.lanes(of: job)
+            if lanes.count == Self.founders.count, lanes.allSatisfy({ ["settled", "refunded"].contains($0.lane.phase) }) {
+                await watched.close()
+                return lanes
+            }
+            report.live(lanes.map(\.lane.text), headlines: lanes.map(\.lane.phase))
+            try await Task.sleep(for: .milliseconds(25))
+        }
     }
 
     private func membersBalances() async throws -> [Address: U256] {
@@ -161,12 +177,13 @@ extension DemoRun {
     func cheat() async throws {
         report.begin("9. Cheat")
         let bonds = try await bondOf("insurer")
-        try await misbehave("wrong message")
+        let round = 8 + lots.number("wrong round", below: 40)
+        try await misbehave("wrong message", [.integer(Int64(round)), .integer(Int64(lots.number("wrong bit", below: 1 << 20)))])
         let second = try await refunded("SUM(i.target) AS progression")
         let bondAfter = try await bondOf("insurer")
         let parted = try await researcher.ledger.events(.market, ["Parted"], from: second.opened.block).filter { $0["job"].asUInt64 == second.opened.job }
         let pair = parted.first.map { [$0["a"].asAddress, $0["b"].asAddress] } ?? []
-        try report.check("wrong-message-caught", "job \(second.opened.job): the insurer sent a wrong message; the contract parted \(pair.map(name).joined(separator: " and ")), bonds kept, the researcher refunded after \(String(format: "%.1f", second.seconds)) s",
+        try report.check("wrong-message-caught", "job \(second.opened.job): the insurer sent a wrong message in round \(round); the contract parted \(pair.map(name).joined(separator: " and ")), bonds kept, the researcher refunded after \(String(format: "%.1f", second.seconds)) s",
                          pair.contains(desk("insurer").account) && bondAfter == bonds, seen: "\(pair.map(name))")
         try await misbehave("equivocation")
         let third = try await refunded("AVG(l.s6) AS glucose")
@@ -180,7 +197,7 @@ extension DemoRun {
         try await reconcile()
     }
     private func name(_ account: Address) -> String { Self.founders.first { desk($0).account == account } ?? account.description }
-    private func misbehave(_ kind: String) async throws { _ = try await desk("insurer").ledger.connection.call("entente_misbehave", [.string(kind)]) }
+    private func misbehave(_ kind: String, _ details: [JSON] = []) async throws { _ = try await desk("insurer").ledger.connection.call("entente_misbehave", [.string(kind)] + details) }
     private func bondOf(_ name: String) async throws -> U256 {
         let answer = try await researcher.ledger.call(.market, "bonds", [.address(desk(name).account)])
         return answer[0].asWord &+ answer[1].asWord
@@ -195,7 +212,7 @@ extension DemoRun {
 
     /// An accusation made up against north: two contents, a key that is not north's.
     private func frame(_ opened: Desk.Opened) async throws {
-        let session = keccak256(Bytes("made up".utf8)), key = DataDirectory.freshKey()
+        let session = keccak256(Bytes("made up".utf8)), key = lots.key("forger")
         let signer = SessionSigner(key: key, domain: MarketDomain(chainId: researcher.ledger.chainId))
         func made(_ index: U256) throws -> SignedClaim { try signer.sign(Claim(session: session, kind: .attest, index: index, content: keccak256(index.bytes))) }
         let (a, b) = (try made(0), try made(1))
