@@ -171,13 +171,14 @@ GOVERNED: constant(bytes4) = method_id("Governed(address)", output_type=bytes4) 
 
 @deploy
 def __init__(names: DynArray[bytes32, 64], accounts: DynArray[address, 64], nodeKeys: DynArray[address, 64],
-             roles: DynArray[uint256, 64], parameterNames: DynArray[bytes32, 32], parameterValues: DynArray[uint256, 32]):
+             roles: DynArray[uint256, 64], contacts: DynArray[String[128], 64], parameterNames: DynArray[bytes32, 32],
+             parameterValues: DynArray[uint256, 32]):
     """Founders in strictly ascending order of node keys; those with the role validate from the first block."""
-    assert len(names) == len(accounts) and len(names) == len(nodeKeys) and len(names) == len(roles)
+    assert len(names) == len(accounts) and len(names) == len(nodeKeys) and len(names) == len(roles) and len(names) == len(contacts)
     assert len(parameterNames) == len(parameterValues)
     for i: uint256 in range(len(names), bound=64):
         assert i == 0 or convert(nodeKeys[i - 1], uint256) < convert(nodeKeys[i], uint256)
-        self._admit(accounts[i], Member(name=names[i], nodeKey=nodeKeys[i], roles=roles[i], dossier=empty(bytes32), contact=""))
+        self._admit(accounts[i], Member(name=names[i], nodeKey=nodeKeys[i], roles=roles[i], dossier=empty(bytes32), contact=contacts[i]))
         if roles[i] & VALIDATOR != 0:
             self.validator_list.append(nodeKeys[i])
     self._checkManager()

@@ -39,7 +39,7 @@ package enum Founding {
         if levyBasisPoints > 0 { parameters.append(("levy", levyBasisPoints)) }
         let arguments: [ABI.Value] = [
             .array(founders.map { nameWord($0.name) }), .array(founders.map { .address($0.account) }), .array(founders.map { .address($0.nodeKey) }),
-            .array(founders.map { .uint($0.roles.rawValue) }), .array(parameters.map { nameWord($0.0) }), .array(parameters.map { .uint($0.1) }),
+            .array(founders.map { .uint($0.roles.rawValue) }), .array(founders.map { .string($0.contact) }), .array(parameters.map { nameWord($0.0) }), .array(parameters.map { .uint($0.1) }),
         ]
         let contracts = Contract.all.map { contract in
             Genesis.Predeployment(name: contract.name, address: contract.address,

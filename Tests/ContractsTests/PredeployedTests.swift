@@ -15,7 +15,7 @@ private func constructions(_ json: JSON) -> [(contract: Contract, code: Bytes)] 
     func list(_ value: (JSON) -> ABI.Value) -> ABI.Value { .array(json["founders"]!.asArray!.map(value)) }
     let arguments: [ABI.Value] = [
         list { .bytes32(word($0["name"]!.asString!)) }, list { .address($0["account"]!.asAddress!) }, list { .address($0["nodeKey"]!.asAddress!) },
-        list { .uint(UInt64($0["roles"]!.asInt!)) }, .array([.bytes32(word("inclusion")), .bytes32(word("gasTarget"))]), .array([1, 30_000_000]),
+        list { .uint(UInt64($0["roles"]!.asInt!)) }, list { .string($0["contact"]!.asString!) }, .array([.bytes32(word("inclusion")), .bytes32(word("gasTarget"))]), .array([1, 30_000_000]),
     ]
     return Contract.all.map { ($0, $0.initCode + ($0.name == "Consortium" ? ABI.encode(arguments) : [])) }
 }

@@ -15,14 +15,15 @@ from eth_abi import encode
 NAMES = "Consortium Identity Cash Records Grants Market Referee".split()
 FOUNDERS = sorted(range(4), key=lambda n: int(node_key(n), 16))
 ROLES = [63, 7, 12, 3]      # the third does not validate
+CONTACTS = ["10.0.0.1:30303", "", "a-name-longer-than-one-word.of-storage.example:30303", "[2001:db8::1]:30303"]
 env = boa.Env()
 env.evm.patch.timestamp, env.evm.patch.block_number = 1_800_000_000, 0
-out = {"founders": [dict(name=f"member-{n}", account=account(n), nodeKey=node_key(n), roles=r) for n, r in zip(FOUNDERS, ROLES)], "contracts": {}}
+out = {"founders": [dict(name=f"member-{n}", account=account(n), nodeKey=node_key(n), roles=r, contact=c) for n, r, c in zip(FOUNDERS, ROLES, CONTACTS)], "contracts": {}}
 for number, name in enumerate(NAMES):
     address = f"0xe47e47e00000000000000000000000000000000{[1, 2, 3, 4, 5, 7, 8][number]}"
     abi, code = compiled(name)
     types = [canonical(i) for f in abi if f["type"] == "constructor" for i in f["inputs"]]
-    arguments = ([word(f"member-{n}") for n in FOUNDERS], [account(n) for n in FOUNDERS], [node_key(n) for n in FOUNDERS], ROLES,
+    arguments = ([word(f"member-{n}") for n in FOUNDERS], [account(n) for n in FOUNDERS], [node_key(n) for n in FOUNDERS], ROLES, CONTACTS,
                  [word("inclusion"), word("gasTarget")], [1, 30_000_000]) if name == "Consortium" else ()
     env.sstore_trace.clear()
     env.deploy_code(bytecode=code + encode(types, arguments), override_address=address, sender="0x" + "00" * 20)

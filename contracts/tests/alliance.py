@@ -101,6 +101,7 @@ class Alliance:
         self.founders = [account(n) for n in order]
         self.node_keys = [node_key(n) for n in order]
         constructor = {"Consortium": ([word(f"member-{n}") for n in order], self.founders, self.node_keys, [63] * founders,
+                                      [f"10.0.0.{n + 1}:30303" for n in order],
                                       [word("inclusion"), word("levy"), word("gasTarget")], [1, 100, 30_000_000])}
         for name, at in AT.items():
             abi, code = compiled(name, bug[1:] if bug and bug[0] == name else None)

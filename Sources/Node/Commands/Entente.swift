@@ -67,10 +67,11 @@ struct Found: AsyncParsableCommand {
             return card
         }
         let file = try Founding.genesis(name: name, founders: founders, timestamp: UInt64(Date().timeIntervalSince1970), inclusion: inclusion, levyBasisPoints: levy)
-        try Foundation.Data(file.text.utf8).write(to: URL(fileURLWithPath: genesis), options: .atomic)
+        do { try Foundation.Data(file.text.utf8).write(to: URL(fileURLWithPath: genesis), options: .atomic) } catch { throw DirectoryError.cannotWrite(genesis, DataDirectory.reason(error)) }
         let network = try file.check()
         print("\(name): \(founders.count) founders, chain id \(network.configuration.chainId), genesis \(network.hash)")
-        print("each founder: entente up DIRECTORY --genesis \(genesis) \(founders.filter { !$0.contact.isEmpty }.map { "--peer \($0.contact)" }.joined(separator: " "))")
+        let silent = founders.filter(\.contact.isEmpty).map(\.name)
+        print("each founder: entente up DIRECTORY --genesis \(genesis)\(silent.isEmpty ? "" : " --peer HOST:PORT of \(silent.joined(separator: ", ")), whose cards name no port")")
     }
 }
 
