@@ -19,6 +19,7 @@ test: libraries python
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports
 	tools/first-alliance
 	tools/first-alliance --postgres
+	.venv/bin/python -m pytest -q -rs Tests/EndToEnd
 	.venv/bin/python contracts/build.py --check
 	.venv/bin/python -m pytest -q contracts/tests
 

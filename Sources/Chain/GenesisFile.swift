@@ -15,6 +15,20 @@ package enum GenesisFileError: Error, Equatable, Sendable {
     case stateUnavailable(StateUnavailable)
 }
 
+extension GenesisFileError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .json(let error): "it is no JSON (\(error))"
+        case .unknownKey(let key): "\(key) is no key of it; mend the spelling"
+        case .missingKey(let key): "\(key) is missing"
+        case .malformed(let key): "\(key) is not what it must be"
+        case .rules(let error): error.description
+        case .constructorFailed(let contract, let outcome): "the constructor of \(contract) failed (\(outcome)): are the founders' names and keys distinct?"
+        case .stateUnavailable(let error): "state is missing (\(error))"
+        }
+    }
+}
+
 /// A genesis file: a geth/Besu genesis with `config.entente` (chain-rules §1).
 package struct GenesisFile: Sendable, Equatable {
     package var config: JSON

@@ -26,7 +26,7 @@ extension LedgerError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .storage(let error): error.description
-        case .genesis(let error): "the genesis file is refused: \(error)"
+        case .genesis(let error): "the genesis file is refused: \(error); use the one that the founders share"
         case .genesisAbsent: "the ledger is empty and no genesis file was given; pass the alliance's genesis.json"
         case .genesisMismatch(let stored, let given):
             "this data directory belongs to the network \(stored), the genesis file is of \(given); choose another data directory"

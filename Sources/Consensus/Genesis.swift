@@ -10,6 +10,19 @@ package enum GenesisError: Error, Equatable, Sendable {
     case headerConstant(HeaderField)
 }
 
+extension GenesisError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .configuration(let key): "config.\(key) is unknown, missing, or not what it must be"
+        case .genesisExtraDataMalformed: "its extraData is not that of a QBFT genesis"
+        case .validatorsDisagree(let extraData, let consortium):
+            "extraData names \(extraData.count) validators, Consortium's storage \(consortium.count) others or in another order"
+        case .configurationHashMismatch: "its vanity is not the hash of its config: the file was changed by hand"
+        case .headerConstant(let field): "its \(field) is not the one that every genesis of ours has"
+        }
+    }
+}
+
 /// `config.entente` of a genesis file. Timeouts, heartbeat and batch are defaults that a node may override.
 package struct GenesisConfiguration: Sendable, Equatable {
     package enum Mode: String, Sendable { case alliance, `private`, `public` }

@@ -88,6 +88,10 @@ extension Desk {
         }
         return members
     }
+    /// Node keys that are counted, from the next block on.
+    package func validators() async throws -> [Address] {
+        try await ledger.call(.consortium, "validators")[0].asList.map(\.asAddress)
+    }
     package func member(named name: String) async throws -> Member {
         let all = try await members()
         guard let member = all.first(where: { $0.name == name }) else { throw DeskError.memberUnknown(name, known: all.map(\.name)) }

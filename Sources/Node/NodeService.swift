@@ -18,6 +18,8 @@ package struct NodeService: Sendable {
     package struct Options: Sendable {
         package var acceptsAmnesia = false
         package var tap: (any NetworkTap)?
+        /// Text of a genesis file: needed where the directory has none, else only compared.
+        package var genesis: Bytes?
         package init() {}
     }
 
@@ -44,9 +46,14 @@ package struct NodeService: Sendable {
         let directory = DataDirectory(path), configuration = try directory.configuration()
         let lastPorts = directory.has("ports.json") ? try? directory.readJSON("ports.json") : nil          // a hint: damaged is as good as none
         let nodeKey = try directory.key("node"), log = EventLog(path: directory.file("node.log"))
-        let genesis = directory.has("genesis.json") ? try GenesisFile(parsing: try directory.read("genesis.json")) : nil
+        let kept = directory.has("genesis.json") ? try directory.read("genesis.json") : nil, genesis = options.genesis ?? kept
+        let file = try genesis.map { text throws(Chain.LedgerError) -> GenesisFile in
+            do throws(GenesisFileError) { return try GenesisFile(parsing: text) } catch { throw .genesis(error) }
+        }
         let store = try RocksDBStore(path: directory.ledgerPath)
-        let ledger = try Chain.Ledger(store: store, genesis: genesis)
+        let ledger = try Chain.Ledger(store: store, genesis: file)
+        // Only one that this ledger begins with is kept.
+        if kept == nil, let genesis { try directory.write("genesis.json", genesis) }
         let pool = try PoolDriver(ledger: ledger, store: store)
 
         var settings = PeerNetwork.Configuration(host: configuration.host, port: configuration.peerPort, key: nodeKey, client: client,
@@ -64,7 +71,7 @@ package struct NodeService: Sendable {
         rpc.host = configuration.host
         let backend = ChainBackend(ledger: ledger, pool: pool, peerCount: { network.peers.count })
         let agents = AgentMethods(isDemonstration: view.network.configuration.name == Misconduct.chainName,
-                                  genesis: directory.has("genesis.json") ? String(decoding: try directory.read("genesis.json"), as: UTF8.self) : nil)
+                                  genesis: genesis.map { String(decoding: $0, as: UTF8.self) })
         let server = try await listen(configuration.rpcPort, last: lastPorts?["rpc"]?.asInt) { [rpc] port in
             var rpc = rpc
             rpc.port = port

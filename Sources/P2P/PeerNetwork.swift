@@ -1,4 +1,5 @@
 import Ciphers
+import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -115,7 +116,7 @@ package final class PeerNetwork: Sendable {
         } catch {
             // Nothing has been started on the group that could fail to stop.
             try? await group.shutdownGracefully()
-            throw .cannotListen(host: configuration.host, port: configuration.port, reason: "\(error)")
+            throw .cannotListen(host: configuration.host, port: configuration.port, reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)")
         }
     }
 
@@ -225,6 +226,17 @@ package enum PeerNetworkError: Error, Equatable, Sendable {
     case cannotListen(host: String, port: Int, reason: String)
     case certificate(CertificateError)
     case stopping(String)
+}
+
+extension PeerNetworkError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .cannotListen(let host, let port, let reason):
+            "peers: port \(port) of \(host) cannot be opened: \(reason); stop what holds it, or set another peerPort in config.json"
+        case .certificate(let error): "peers: no certificate of the node's key: \(error)"
+        case .stopping(let reason): "peers: stopping failed: \(reason)"
+        }
+    }
 }
 
 /// Connections may come before the network that takes them exists.

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -89,7 +90,7 @@ package final class RPCServer: Sendable {
         } catch {
             // Nothing has been started on the group that could fail to stop.
             try? await group.shutdownGracefully()
-            throw .cannotListen(host: configuration.host, port: configuration.port, reason: "\(error)")
+            throw .cannotListen(host: configuration.host, port: configuration.port, reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)")
         }
     }
 
@@ -242,6 +243,16 @@ package final class RPCServer: Sendable {
 package enum RPCServerError: Error, Equatable, Sendable {
     case cannotListen(host: String, port: Int, reason: String)
     case stopping(String)
+}
+
+extension RPCServerError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .cannotListen(let host, let port, let reason):
+            "rpc: port \(port) of \(host) cannot be opened: \(reason); stop what holds it, or set another rpcPort in config.json"
+        case .stopping(let reason): "rpc: stopping failed: \(reason)"
+        }
+    }
 }
 
 /// Connections may come before the server that takes them exists.

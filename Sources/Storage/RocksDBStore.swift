@@ -17,6 +17,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     package let path: String
     fileprivate let database: OpaquePointer
     private let reading: OpaquePointer, buffered: OpaquePointer, synced: OpaquePointer
+    /// What the first write that failed was told. Held during each write: RocksDB orders them anyway, and after a failed one its log
+    /// must not be touched again, not even to close it (Debian's build aborts the process in an assertion there).
     private let failure = Mutex<StorageError?>(nil)
 
     package struct Limits: Sendable {
@@ -48,8 +50,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         rocksdb_options_set_write_buffer_size(options, limits.writeBufferBytes)
         rocksdb_options_set_max_background_jobs(options, 2)
         rocksdb_options_set_max_open_files(options, limits.openFiles)
+        // A diary of the opening only (5, "header"): on a full disk its second failed line aborts the process, in an assertion of Debian's build,
+        // before we are told that the disk is full.
+        rocksdb_options_set_info_log_level(options, 5)
         rocksdb_options_set_keep_log_file_num(options, 2)
-        rocksdb_options_set_max_log_file_size(options, 1 << 20)
         var error: UnsafeMutablePointer<CChar>?
         guard let opened = rocksdb_open(options, path, &error) else { throw RocksDBStore.error(take(error), path) }
         database = opened
@@ -63,7 +67,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         rocksdb_readoptions_destroy(reading)
         rocksdb_writeoptions_destroy(buffered)
         rocksdb_writeoptions_destroy(synced)
-        rocksdb_close(database)
+        // After a failed write the store is left as it is: its owner ends, and the log is read back at the next start.
+        if failure.withLock({ $0 == nil }) { rocksdb_close(database) }
     }
 
     package func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { try get(column.key(key), reading) }
@@ -74,7 +79,6 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     }
 
     package func write(_ batch: WriteBatch, durable: Bool) throws(StorageError) {
-        if let error = failure.withLock({ $0 }) { throw error }
         let writing = rocksdb_writebatch_create()!
         defer { rocksdb_writebatch_destroy(writing) }
         for operation in batch.operations {
@@ -85,13 +89,14 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
             case .delete(let key): withChars(key) { rocksdb_writebatch_delete(writing, $0, key.count) }
             }
         }
-        var error: UnsafeMutablePointer<CChar>?
-        rocksdb_write(database, durable ? synced : buffered, writing, &error)
-        guard error == nil else {
-            let fact = RocksDBStore.error(take(error), path)
-            failure.withLock { $0 = fact }
-            throw fact
+        let problem = failure.withLock { failure -> StorageError? in
+            guard failure == nil else { return failure }
+            var error: UnsafeMutablePointer<CChar>?
+            rocksdb_write(database, durable ? synced : buffered, writing, &error)
+            if let error { failure = RocksDBStore.error(take(error), path) }
+            return failure
         }
+        if let problem { throw problem }
     }
 
     package func snapshot() -> any KeyValueReader { Snapshot(self) }

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,30 +65,26 @@ class Alliance:
     def at(self, path):
         return self.directory / path
 
-    def spawn(self, name, *options, prefix=()):
-        """Starts a node and returns at once."""
-        log = open(self.at(f"{name}.log"), "ab")
-        self.nodes[name] = subprocess.Popen([*prefix, str(PROGRAM), "up", str(self.at(name)), *map(str, options)], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=ENVIRONMENT)
-        return self.nodes[name]
-
-    def up(self, *names, options=("--genesis",)):
+    def up(self, *names, first=True):
+        """Starts nodes and waits until their ports are open. The first time they get the genesis file, and who is up already."""
         for name in names or self.names:
-            process = self.spawn(name, *(("--genesis", self.at("genesis.json")) if options else ()))
-            for _ in range(1000):
-                ports = self.at(f"{name}/ports.json")
-                if ports.exists() and json.loads(ports.read_text()).get("process") == process.pid:
-                    break
-                assert process.poll() is None, self.at(f"{name}.log").read_text()
+            options = ["--genesis", self.at("genesis.json"), *(w for n in self.nodes for w in ("--peer", f"127.0.0.1:{self.ports(n)['peer']}"))] if first else []
+            with open(self.at(f"{name}.log"), "ab") as log:
+                process = subprocess.Popen([str(PROGRAM), "up", str(self.at(name)), *map(str, options)], stdin=subprocess.DEVNULL, stdout=log,
+                                           stderr=log, env=ENVIRONMENT)
+            self.nodes[name] = process
+            end = time.monotonic() + 30
+            while self.ports(name).get("process") != process.pid:
+                assert process.poll() is None and time.monotonic() < end, self.at(f"{name}.log").read_text()
                 time.sleep(0.02)
-            else:
-                raise AssertionError(f"{name} opened no ports")
         return self
 
+    def ports(self, name):
+        path = self.at(f"{name}/ports.json")
+        return json.loads(path.read_text()) if path.exists() else {}
+
     def rpc(self, name, method, *parameters):
-        import urllib.request
-        port = json.loads(self.at(f"{name}/ports.json").read_text())["rpc"]
-        request = urllib.request.Request(f"http://127.0.0.1:{port}", json.dumps(dict(jsonrpc="2.0", id=1, method=method, params=parameters)).encode(),
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports(name)['rpc']}", json.dumps(dict(jsonrpc="2.0", id=1, method=method, params=parameters)).encode(),
                                          {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as reply:
             return json.loads(reply.read())["result"]
@@ -110,8 +107,7 @@ class Alliance:
             process.wait(timeout=20)
 
     def client(self, name, via):
-        port = json.loads(self.at(f"{via}/ports.json").read_text())["rpc"]
-        done("init", self.at(name), "--name", name, "--client", "--via", f"http://127.0.0.1:{port}")
+        done("init", self.at(name), "--name", name, "--client", "--via", f"http://127.0.0.1:{self.ports(via)['rpc']}")
 
     def balance(self, name):
         return answer("money", "balance", self.at(name))["balance"]
@@ -124,10 +120,6 @@ class Alliance:
             process.kill()
             process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-SCHEMA = {"member": "", "table": "", "rows": 20, "columns": [
-    {"name": "id", "type": "text", "rules": ["match", "after aggregate"]}, {"name": "age", "type": "integer", "range": [0, 120]}]}
 
 
 def sqlite_table(path, table, rows):

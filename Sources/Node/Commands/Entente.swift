@@ -6,7 +6,7 @@ import Primitives
 package struct Entente: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "entente", abstract: "Found an alliance chain, compute together on data that never leaves its owner, and be paid for it.", version: "0.1.0",
-        subcommands: [Demo.self, Init.self, Found.self, Up.self, Join.self, Inbox.self, Vote.self, Money.self, Data.self, Policy.self, Grant.self, Ask.self, Job.self,
+        subcommands: [Demo.self, Init.self, Found.self, Up.self, Join.self, Members.self, Inbox.self, Vote.self, Money.self, Data.self, Policy.self, Grant.self, Ask.self, Job.self,
                       RecordCommand.self, EvidenceCommand.self, Verify.self])
     package init() {}
 }
@@ -88,16 +88,16 @@ struct Up: AsyncParsableCommand {
     func run() async throws {
         let data = DataDirectory(directory)
         var configuration = try data.configuration()
-        if let genesis {
-            guard let text = FileManager.default.contents(atPath: genesis) else { throw DirectoryError.cannotRead(genesis, "no such file") }
-            if !data.has("genesis.json") { try data.write("genesis.json", Bytes(text)) }
-        }
         if !peer.isEmpty {
             configuration.peers = peer
             try data.save(configuration)
         }
         var options = NodeService.Options()
         options.acceptsAmnesia = acceptAmnesia
+        if let genesis {
+            guard let text = FileManager.default.contents(atPath: genesis) else { throw DirectoryError.cannotRead(genesis, "no such file") }
+            options.genesis = Bytes(text)
+        }
         if let tap { options.tap = try FileTap(path: tap) }
         let service = try await NodeService.open(directory, options)
         print("\(configuration.name) up: chain \(service.chainId), JSON-RPC http://\(configuration.host):\(service.rpcPort), peers \(configuration.host):\(service.peerPort)")

@@ -40,6 +40,22 @@ struct Inbox: AsyncParsableCommand {
     }
 }
 
+struct Members: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Who is in the alliance, in which roles, who validates, and where each node is reached.")
+    @OptionGroup var at: Directory
+
+    func run() async throws {
+        let desk = try await at.desk(), members = try await desk.members(), validators = Swift.Set(try await desk.validators())
+        func wide(_ text: String, _ width: Int) -> String { text.count < width ? text + String(repeating: " ", count: width - text.count) : text }
+        at.say(members.map { m in
+            "\(wide(m.name, 14))  \(m.account)  \(wide(validators.contains(m.nodeKey) ? "validates" : "", 9))  \(wide(m.contact.isEmpty ? "-" : m.contact, 21))  \(m.roles.text)"
+        }.joined(separator: "\n"), .array(members.map {
+            ["name": .string($0.name), "account": JSON($0.account), "node": JSON($0.nodeKey), "roles": .string($0.roles.text), "contact": .string($0.contact),
+             "validates": .bool(validators.contains($0.nodeKey))]
+        }))
+    }
+}
+
 struct Vote: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Vote on an application: it is admitted when more than two thirds of the managers said yes.")
     @OptionGroup var at: Directory
