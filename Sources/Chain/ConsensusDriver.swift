@@ -10,7 +10,7 @@ package enum ConsensusFact: Sendable {
     case syncFailed(from: Address, SyncError)
     case blockRefused(Hash32, BlockFailure)
     case misbehaved(Address, QBFT.Misbehaviour)
-    case frameRefused(UInt16, from: Address)
+    case frameRefused(UInt16, from: Address, reason: String)
     case equivocation(Equivocation)
     case transactionRefused(by: Address, Hash32, code: UInt64)
     case stopped(QBFT.StopReason)
@@ -115,10 +115,9 @@ package actor ConsensusDriver {
             switch news {
             case .frame(ChainFrame.transactions, let payload, let peer): receive(payload, from: peer)
             case .frame(ChainFrame.refused, let payload, let peer):
-                guard let frame = try? RefusedFrame(decoding: payload) else {
-                    log(.frameRefused(ChainFrame.refused, from: peer)); continue
-                }
-                for (hash, code) in frame.refusals { log(.transactionRefused(by: peer, hash, code: code)) }
+                do throws(RLPError) {
+                    for (hash, code) in try RefusedFrame(decoding: payload).refusals { log(.transactionRefused(by: peer, hash, code: code)) }
+                } catch { log(.frameRefused(ChainFrame.refused, from: peer, reason: "\(error)")) }
             default: await withCheckedContinuation {
                 if case .terminated = inbox.continuation.yield(.news(news, done: $0)) { $0.resume() }
             }
@@ -129,7 +128,7 @@ package actor ConsensusDriver {
     private nonisolated func receive(_ payload: Bytes, from peer: Address) {
         let transactions: [PooledTransaction]
         do throws(RLPError) { transactions = try PooledTransaction.decode(payload) } catch {
-            log(.frameRefused(ChainFrame.transactions, from: peer))
+            log(.frameRefused(ChainFrame.transactions, from: peer, reason: "\(error)"))
             return transport.cut(peer)
         }
         var refusals: [(hash: Hash32, code: UInt64)] = []
@@ -226,19 +225,34 @@ package actor ConsensusDriver {
             try await feed(.linkDown(peer))
         case .frame(let id, let payload, let peer):
             guard links[peer] != nil else { return }
-            if id == ChainFrame.status, let status = try? StatusFrame(decoding: payload) {
+            switch Arrival(id, payload) {
+            case .status(let status):
                 links[peer]!.status = status.peerStatus
-                return try await feed(.peerStatus(peer, status.peerStatus))
-            }
-            if id == ChainFrame.sealedHeader, let item = try? RLP.decode(payload), let header = try? Header(item) {
+                try await feed(.peerStatus(peer, status.peerStatus))
+            case .sealedHeader(let header):
                 if header.number > machine.head.number { requestSync(peer, header.number) }
-                return
+            case .message(let message): try await feed(.message(message, from: peer))
+            case .refused(let reason):
+                log(.frameRefused(id, from: peer, reason: reason))
+                transport.cut(peer)
             }
-            guard ChainFrame.consensus.contains(id), let message = try? Message(code: UInt8(id), payload) else {
-                log(.frameRefused(id, from: peer))
-                return transport.cut(peer)
-            }
-            try await feed(.message(message, from: peer))
+        }
+    }
+
+    /// What a frame turned out to be.
+    private enum Arrival {
+        case status(StatusFrame), sealedHeader(Header), message(Message)
+        case refused(reason: String)
+
+        init(_ id: UInt16, _ payload: Bytes) {
+            do {
+                switch id {
+                case ChainFrame.status: self = .status(try StatusFrame(decoding: payload))
+                case ChainFrame.sealedHeader: self = .sealedHeader(try Header(try RLP.decode(payload)))
+                case _ where ChainFrame.consensus.contains(id): self = .message(try Message(code: UInt8(id), payload))
+                default: self = .refused(reason: "not a frame of consensus")
+                }
+            } catch { self = .refused(reason: "\(error)") }
         }
     }
 

@@ -21,6 +21,7 @@ package final class PoolDriver: Sendable {
     private let wake = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let relaying = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let waiting = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let arriving = AsyncStream.makeStream(of: Hash32.self, bufferingPolicy: .bufferingNewest(4_096))
 
     package static let journalDelayMilliseconds: UInt64 = 50
 
@@ -28,6 +29,9 @@ package final class PoolDriver: Sendable {
     var relayable: AsyncStream<Void> { relaying.stream }
     /// Ticks when something executable came. One reader: the consensus driver.
     var executable: AsyncStream<Void> { waiting.stream }
+
+    /// Every transaction that is taken in, from users and from peers; a reader that is slow misses the oldest. One reader.
+    package var arrivals: AsyncStream<Hash32> { arriving.stream }
 
     /// Reads the journal back: transactions that no longer fit are dropped from it.
     package init(ledger: Ledger, store: any KeyValueStore, limits: TransactionPool.Limits = .init(),
@@ -119,6 +123,7 @@ package final class PoolDriver: Sendable {
         wake.continuation.yield()
         if generation == nil { relaying.continuation.yield() }
         if added.isExecutable { waiting.continuation.yield() }
+        arriving.continuation.yield(hash)
         return hash
     }
 

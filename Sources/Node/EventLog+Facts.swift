@@ -30,7 +30,7 @@ extension EventLog {
         case .syncFailed(let peer, let error): write("sync failed", ["from": JSON(peer), "reason": .string("\(error)")])
         case .blockRefused(let hash, let failure): write("block refused", ["hash": JSON(hash), "reason": .string("\(failure)")])
         case .misbehaved(let peer, let how): write("misbehaved", ["node": JSON(peer), "how": .string("\(how)")])
-        case .frameRefused(let frame, let peer): write("frame refused", ["frame": .integer(Int64(frame)), "from": JSON(peer)])
+        case .frameRefused(let frame, let peer, let reason): write("frame refused", ["frame": .integer(Int64(frame)), "from": JSON(peer), "reason": .string(reason)])
         case .equivocation(let evidence): write("equivocation", ["evidence": .string("\(evidence)")])
         case .transactionRefused(let peer, let hash, let code): write("transaction refused", ["by": JSON(peer), "hash": JSON(hash), "code": .integer(Int64(code))])
         case .stopped(let reason): write("stopped", ["reason": .string("\(reason)")])

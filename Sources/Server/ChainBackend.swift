@@ -11,7 +11,6 @@ package struct ChainBackend: LedgerBackend {
     private let pool: PoolDriver
     private let peers: @Sendable () -> Int
     private let progress: @Sendable () -> SyncProgress?
-    private let submitted = AsyncStream.makeStream(of: LedgerEvent.self, bufferingPolicy: .bufferingNewest(4_096))
 
     package init(
         ledger: Ledger, pool: PoolDriver, peerCount: @escaping @Sendable () -> Int,
@@ -30,10 +29,7 @@ package struct ChainBackend: LedgerBackend {
 
     /// - Throws: what is wrong with it, in the words that wallets look for.
     package func submit(_ encoded: Bytes) throws(RPCError) -> Hash32 {
-        let hash: Hash32
-        do throws(PoolError) { hash = try pool.submit(encoded) } catch { throw RPCError(error) }
-        if let record = pooled(hash) { submitted.continuation.yield(.pending(record)) }
-        return hash
+        do throws(PoolError) { return try pool.submit(encoded) } catch { throw RPCError(error) }
     }
     package func pooled(_ hash: Hash32) -> TransactionRecord? { pool.recovered(hash).map { TransactionRecord($0) } }
     package func poolContent() -> [PoolSender] {
@@ -49,7 +45,7 @@ package struct ChainBackend: LedgerBackend {
         pool.read { $0.nextNonce(of: address, stateNonce: stateNonce) }
     }
 
-    /// Heads, and the transactions that came in by this node's own RPC.
+    /// Heads, and the transactions that the pool took in.
     package func events() -> [any AsyncSequence<LedgerEvent, Never> & Sendable] {
         let heads = ledger.imports().map { block -> LedgerEvent in
             let timestamp = block.head.header.timestamp
@@ -57,7 +53,8 @@ package struct ChainBackend: LedgerBackend {
                 block.head.header, hash: block.head.hash,
                 logs: block.locatedReceipts.flatMap { ReceiptRecord($0, timestamp: timestamp, baseFee: .zero).logRecords })
         }
-        return [heads, submitted.stream]
+        // One that a block took at once is no longer pending when we hear of it.
+        return [heads, pool.arrivals.compactMap { [pool] hash in pool.recovered(hash).map { LedgerEvent.pending(TransactionRecord($0)) } }]
     }
 }
 
