@@ -41,16 +41,38 @@ package struct LedgerClient: Sendable {
         do throws(ABIError) { return try contract.abi.decodeResult(function, inputs: arguments.count, bytes) } catch { throw .malformedResult(contract.name, function, error) }
     }
 
-    /// Logs of one contract in a range of blocks, both ends included.
-    package func events(_ contract: Contract, _ names: [String] = [], from: UInt64, to: UInt64? = nil) async throws(CallFailure) -> [PlacedEvent] {
-        var filter: [String: JSON] = ["address": JSON(contract.address), "fromBlock": .quantity(from), "toBlock": to.map { .quantity($0) } ?? "latest"]
-        if !names.isEmpty { filter["topics"] = [.array(names.map { JSON(contract.abi.topic(of: $0)) })] }
-        let logs: JSON
-        do throws(RPCFailure) { logs = try await connection.call("eth_getLogs", [.object(filter)]) } catch { throw CallFailure(error) }
-        var events: [PlacedEvent] = []
-        for entry in logs.asArray ?? [] { if let event = try placed(entry, contract) { events.append(event) } }
+    /// Logs of one contract in a range of blocks, both ends included. Long histories are asked for in pieces, halved wherever a node
+    /// says that an answer would be too long.
+    /// - Parameter matching: values of indexed fields that all these events have in the same place: the node looks only where a block's
+    ///   bloom has them.
+    package func events(_ contract: Contract, _ names: [String] = [], matching: [String: ABI.Value] = [:], from: UInt64, to: UInt64? = nil) async throws(CallFailure) -> [PlacedEvent] {
+        var topics: [JSON] = names.isEmpty ? [] : [.array(names.map { JSON(contract.abi.topic(of: $0)) })]
+        if !matching.isEmpty {
+            let places = Set(names.map { contract.abi.topics(of: $0, matching: matching) })
+            precondition(places.count == 1, "the fields have no common place in \(names)")
+            topics += places.first!.map { $0.map { JSON($0) } ?? .null }
+        }
+        var last = to ?? 0
+        if to == nil { do throws(RPCFailure) { last = try await blockNumber() } catch { throw CallFailure(error) } }
+        var events: [PlacedEvent] = [], from = from, window = Self.logWindow
+        while from <= last {
+            let end = last - from < window ? last : from + window - 1
+            let logs: JSON
+            do throws(RPCFailure) {
+                logs = try await connection.call("eth_getLogs", [
+                    ["address": JSON(contract.address), "fromBlock": .quantity(from), "toBlock": .quantity(end), "topics": .array(topics)]])
+            } catch {
+                guard case .refused(_, Self.limitExceeded, _, _) = error, end > from else { throw CallFailure(error) }
+                window = (end - from + 1) / 2
+                continue
+            }
+            for entry in logs.asArray ?? [] { if let event = try placed(entry, contract) { events.append(event) } }
+            from = end + 1
+        }
         return events
     }
+    /// Blocks asked for at once, and the code of a node for which that is too many (EIP-1474).
+    private static let logWindow: UInt64 = 10_000, limitExceeded = -32005
 
     /// A transaction's input and sender.
     package func transaction(_ hash: Hash32) async throws(RPCFailure) -> (from: Address, input: Bytes)? {

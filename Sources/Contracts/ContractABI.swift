@@ -123,6 +123,18 @@ extension ContractABI {
         return event.topic
     }
 
+    /// Values wanted of the indexed fields of an event, in the order of its topics behind the first, as far as the last wanted one; nil: any.
+    package func topics(of event: String, matching fields: [String: ABI.Value]) -> [Hash32?] {
+        let indexed = events[topic(of: event)]?.inputs.filter(\.isIndexed) ?? []
+        precondition(fields.keys.allSatisfy { name in indexed.contains { $0.name == name } }, "event \(event) has no such indexed field")
+        let topics = indexed.map { parameter in fields[parameter.name].flatMap { Hash32(ABI.encode([$0])) } }
+        return topics.lastIndex { $0 != nil }.map { Array(topics[...$0]) } ?? []
+    }
+    /// Events whose first indexed field has this name.
+    package func events(about field: String) -> [String] {
+        events.values.filter { $0.inputs.first(where: \.isIndexed)?.name == field }.map(\.name).sorted()
+    }
+
     /// nil: not an event of this contract. Indexed fields of dynamic type appear as the hash that the topic holds.
     package func decode(_ log: Log) throws(ABIError) -> ContractEvent? {
         guard let first = log.topics.first, let event = events[first] else { return nil }

@@ -47,7 +47,7 @@ extension Desk {
         let plan = try Query.compile(text, in: Scope(tables: catalogue.tables, asker: asker))
         var listings: [Catalogue.Listing] = [], grants: [UInt64] = [], missing: [Prepared.Missing] = []
         let names = Dictionary(uniqueKeysWithValues: members.map { ($0.account, $0.name) })
-        let given = try await ledger.events(.grants, ["Given"], from: 0).filter { $0["grantee"].asAddress == account }
+        let given = try await ledger.events(.grants, ["Given"], matching: ["grantee": .address(account)], from: 0)
         for use in plan.uses {
             guard let listing = catalogue.listing(named: use.schema.name) else { throw DeskError.listingUnknown(use.schema.name, known: catalogue.names) }
             listings.append(listing)
@@ -142,7 +142,7 @@ extension Desk {
             switch words.state {
             case .settled: return .answered(try await answer(opened), seconds: seconds)
             case .refunded:
-                let event = try await ledger.events(.market, ["Refunded"], from: opened.block).first { $0["job"].asUInt64 == opened.job }
+                let event = try await ledger.events(.market, ["Refunded"], matching: ["job": .uint(opened.job)], from: opened.block).first
                 return .refunded(reason: event.map { Desk.refundReason($0["reason"].asHash) } ?? "")
             default: try await Task.sleep(for: .milliseconds(15))
             }
@@ -163,8 +163,8 @@ extension Desk {
     }
 
     package func answer(_ opened: Opened) async throws -> Answer {
-        guard let settled = try await ledger.events(.market, ["Settled"], from: opened.block).first(where: { $0["job"].asUInt64 == opened.job }),
-              let sealed = try await ledger.events(.market, ["Sealed"], from: settled.block, to: settled.block).first(where: { $0["job"].asUInt64 == opened.job }) else { throw AskError.notOpened }
+        guard let settled = try await ledger.events(.market, ["Settled"], matching: ["job": .uint(opened.job)], from: opened.block).first,
+              let sealed = try await ledger.events(.market, ["Sealed"], matching: ["job": .uint(opened.job)], from: settled.block, to: settled.block).first else { throw AskError.notOpened }
         let boxes = sealed["boxes"].asList.map(\.asBytes)
         let words = try Boxes.open(session: settled["session"].asHash, reader: 0, secret: opened.readerSecret, attested: boxes.map { keccak256($0) },
                                    copies: boxes.map { [$0] }, count: opened.plan.outputWords)

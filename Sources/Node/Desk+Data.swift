@@ -68,9 +68,9 @@ extension Desk {
     package func requests() async throws -> [Request] {
         let catalogue = try await catalogue()
         let names = Dictionary(catalogue.listings.values.map { ($0.terms.object, $0.schema.name) }) { first, _ in first }
-        let given = try await ledger.events(.grants, ["Given"], from: 0).filter { $0["owner"].asAddress == account }
+        let given = try await ledger.events(.grants, ["Given"], matching: ["owner": .address(account)], from: 0)
         var requests: [Request] = []
-        for event in try await ledger.events(.grants, ["Requested"], from: 0) where event["owner"].asAddress == account {
+        for event in try await ledger.events(.grants, ["Requested"], matching: ["owner": .address(account)], from: 0) {
             guard let purpose = Purpose.allCases.first(where: { UInt64($0.bit) == event["purpose"].asUInt64 }) else { continue }
             let object = event["object"].asHash
             if requests.contains(where: { $0.requester == event["requester"].asAddress && $0.object == object && $0.purpose == purpose }) { continue }
@@ -103,12 +103,14 @@ extension Desk {
     }
     /// Who used this owner's tables, for what, for how much: the ledger's own entries.
     package func uses() async throws -> [UseEntry] {
-        let mine = try await catalogue().listings.values.filter { $0.owner == account }
-        return try await ledger.events(.market, ["Used"], from: 0).compactMap { event in
-            guard let listing = mine.first(where: { $0.id == event["listing"].asUInt64 }) else { return nil }
-            return UseEntry(table: listing.schema.name, requester: event["requester"].asAddress, job: event["job"].asUInt64,
-                            purpose: Purpose.allCases.first { UInt64($0.bit) == event["purpose"].asUInt64 }, amount: event["amount"].asWord, block: event.block)
+        var entries: [UseEntry] = []
+        for listing in try await catalogue().listings.values where listing.owner == account {
+            entries += try await ledger.events(.market, ["Used"], matching: ["listing": .uint(listing.id)], from: 0).map { event in
+                UseEntry(table: listing.schema.name, requester: event["requester"].asAddress, job: event["job"].asUInt64,
+                         purpose: Purpose.allCases.first { UInt64($0.bit) == event["purpose"].asUInt64 }, amount: event["amount"].asWord, block: event.block)
+            }
         }
+        return entries.sorted { $0.block < $1.block }
     }
 }
 

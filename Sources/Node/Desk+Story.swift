@@ -17,8 +17,10 @@ extension Desk {
             let account = value.asAddress
             return names[account] ?? (account == ContractAddress.consortium ? "the alliance" : account == self.account ? self.name : account.description)
         }
-        let market = try await ledger.events(.market, from: 0).filter { $0.event.fields["job"]?.asUInt64 == job }
-        let referee = try await ledger.events(.referee, from: 0).filter { $0.event.fields["job"]?.asUInt64 == job }
+        let wanted: [String: ABI.Value] = ["job": .uint(job)]
+        var market = try await ledger.events(.market, Contract.market.abi.events(about: "job"), matching: wanted, from: 0)
+        market += try await ledger.events(.market, ["Used"], matching: wanted, from: 0)
+        let referee = try await ledger.events(.referee, Contract.referee.abi.events(about: "job"), matching: wanted, from: 0)
         guard !market.isEmpty else { throw StoryError.unknown(job) }
         return (market + referee).sorted { ($0.block, $0.index) < ($1.block, $1.index) }.map { e in
             let (text, isMoney): (String, Bool) = switch e.name {
