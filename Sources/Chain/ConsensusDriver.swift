@@ -183,8 +183,12 @@ package actor ConsensusDriver {
                     problem = try await importSynced(header, body, from: peer)
                 case .syncEnded(let peer, let error):
                     isSyncing = false
-                    if let error { log(.syncFailed(from: peer, error)) }
+                    if let error {
+                        log(.syncFailed(from: peer, error))
+                        discredit(peer, error)
+                    }
                     if machine.amnesiacSince != nil, machine.head != ledger.view.head { try await restartMachine() }
+                    catchUp(after: error == nil ? nil : peer)
                 }
             }
             if let place = machine.cleanStop() { try await ledger.persist(watermark: place.encoded) }
@@ -230,6 +234,7 @@ package actor ConsensusDriver {
                 links[peer]!.status = status.peerStatus
                 try await feed(.peerStatus(peer, status.peerStatus))
             case .sealedHeader(let header):
+                links[peer]!.status.headNumber = max(header.number, links[peer]!.status.headNumber)
                 if header.number > machine.head.number { requestSync(peer, header.number) }
             case .message(let message): try await feed(.message(message, from: peer))
             case .refused(let reason):
@@ -363,6 +368,26 @@ package actor ConsensusDriver {
         if isSyncing { return }
         isSyncing = true
         syncRequests.continuation.yield((peer, head))
+    }
+
+    /// What peers said while a sync was under way is acted on when it ends: from whoever has most, if we have less; from the one with
+    /// whom it just failed only if there is no other.
+    private func catchUp(after failed: Address?) {
+        let ahead = links.filter { $0.value.status.headNumber > ledger.view.head.number }
+        let others = ahead.filter { $0.key != failed }
+        if let best = (others.isEmpty ? ahead : others).max(by: { $0.value.status.headNumber < $1.value.status.headNumber }) {
+            requestSync(best.key, best.value.status.headNumber)
+        }
+    }
+
+    /// A peer that was slow keeps its word: its silence cost us ten seconds, and another comes first. Of one that had not what it said,
+    /// or sent what does not hold, nothing is believed before it says something new.
+    private func discredit(_ peer: Address, _ error: SyncError) {
+        switch error {
+        case .peerLost, .timedOut: break
+        case .malformed, .header, .seal: transport.cut(peer)
+        case .nothingThere, .block: links[peer]?.status.headNumber = 0
+        }
     }
 
     /// Checks seals against the validators of our own head, executes, imports: nothing is taken on the peer's word.

@@ -61,8 +61,8 @@ final class PeerHistory: SyncSource {
     func run() async {
         for await event in stream {
             switch event {
-            case .up: continue
-            case .down(let peer): fail(.peerLost) { $0.peer == peer }
+            // Up again without having been down: another connection took the place of the one before, and what waited on that is lost.
+            case .up(let peer, _), .down(let peer): fail(.peerLost) { $0.peer == peer }
             case .frame(let frame, let peer):
                 guard let parts = try? RLP.decode(frame.payload).asList, let id = try? parts.first?.asUInt64 else {
                     network.report(.breach, by: peer)

@@ -216,6 +216,11 @@ extension PeerNetwork {
     package func add(_ endpoint: Endpoint) {
         let index = state.withLock { state -> Int? in
             guard endpoint.node != address, !state.endpoints.contains(endpoint) else { return nil }
+            // The operator named the place, the chain says whose it is.
+            if let known = state.endpoints.firstIndex(where: { $0.node == nil && $0.host == endpoint.host && $0.port == endpoint.port }) {
+                state.endpoints[known].node = endpoint.node
+                return nil
+            }
             if let node = endpoint.node, let old = state.endpoints.indices.dropFirst(configuredCount).first(where: { state.endpoints[$0].node == node }) {
                 state.endpoints[old] = endpoint
                 return nil          // whatever waits to dial it, or dials it when its link ends, goes to the new place

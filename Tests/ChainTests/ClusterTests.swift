@@ -53,6 +53,26 @@ import Testing
     #expect(hub.cuts.withLock { $0 } == [])
 }
 
+/// Whoever is asked first says nothing, and no new block comes that would remind anybody: another peer is asked at once.
+@Test(.timeLimit(.minutes(5))) func aSyncThatFailsGoesOnWithAnother() async throws {
+    let world = try World(requestTimeoutMilliseconds: 60_000), hub = Hub(), clock = TestClock(World.start * 1000 + 5000)
+    var members = try world.keys.map { try Member($0, MemoryStore(), world.genesis, hub, clock) }
+    func all(_ tx: RecoveredTransaction) -> Bool { members.allSatisfy { ((try? $0.ledger.view.place(ofTransaction: tx.hash)) ?? nil) != nil } }
+    let victim = members.remove(at: 2)
+    await victim.kill()
+    for nonce in 0..<6 as Range<UInt64> {
+        let tx = world.transaction(1, nonce: nonce, to: world.users[2].address)
+        _ = try members[0].pool.submit(tx.transaction.encoded)
+        guard await run(clock, "history", until: { all(tx) }) else { return }
+    }
+    hub.silences.withLock { $0 = 2 }
+    victim.store.restart()
+    members.append(try Member(victim.key, victim.store, world.genesis, hub, clock))
+    _ = await run(clock, "catching up", atMost: 500, until: { members[3].ledger.view.head.hash == members[0].ledger.view.head.hash })
+    #expect(members[3].facts.count { if case .syncFailed(_, .timedOut) = $0 { true } else { false } } == 2)
+    for member in members { await member.stop() }
+}
+
 @Test(.timeLimit(.minutes(5))) func aQuietChainBeatsAndACleanStopSkipsNothing() async throws {
     let world = try World(heartbeatSeconds: 2, requestTimeoutMilliseconds: 60_000), hub = Hub(), clock = TestClock(World.start * 1000 + 5000)
     var members = try world.keys.map { try Member($0, MemoryStore(), world.genesis, hub, clock) }
