@@ -19,10 +19,10 @@ extension DemoRun {
             try self.logLines("north").first { $0.contains("\"refused\"") && $0.contains(node.description) }.map(String.init)
         }
         try report.check("newcomer-refused-before-vote", "before the vote its connection is refused and logged: \(reason(refusal))", refusal.contains("notAdmitted"), seen: refusal)
-        let inbox = try await desk("south").applications()
+        let inbox = try await caughtUp(desk("south")).applications()
         report.say("managers see in their inbox: \(inbox.map { "\($0.name) asks to join: \(String(decoding: $0.dossier, as: UTF8.self))" }.joined())")
         for (count, name) in ["north", "south", "laboratory"].enumerated() {
-            let admitted = try await desk(name).vote(on: "bureau", yes: true)
+            let admitted = try await caughtUp(desk(name)).vote(on: "bureau", yes: true)
             guard admitted == (count == 2) else { throw DemoError.checkFailed("newcomer-admitted", "admitted after \(count + 1) votes") }
         }
         report.say("three of four managers voted yes: more than two thirds")

@@ -22,7 +22,7 @@ extension DemoRun {
             for other in Self.founders where other != member { try await desk.trust(self.desk(other).account, for: id) }
             report.say("\(schema.name): \(schema.rows) rows in \(source.engine), listing \(id), 3.00 a use, asks before use, smallest group \(schema.smallestGroup)")
         }
-        let listed = try await researcher.catalogue().names
+        let listed = try await caughtUp(researcher).catalogue().names
         try report.check("listed", "the researcher reads four listings from chain", listed == ["insurer.progress", "laboratory.blood", "north.patients", "south.patients"], seen: "\(listed)")
     }
 
@@ -32,7 +32,7 @@ extension DemoRun {
         report.begin("4. Question")
         let text = try DemoData().question()
         report.say(text)
-        let prepared = try await researcher.prepare(text, purpose: .aggregate)
+        let prepared = try await caughtUp(researcher).prepare(text, purpose: .aggregate)
         report.say(prepared.explanation)
         let before = try await researcher.balance(of: researcher.account)
         do {
@@ -45,7 +45,7 @@ extension DemoRun {
         }
         for missing in prepared.missing { try await researcher.request(missing.listing, purpose: .aggregate) }
         for name in Self.founders {
-            let requests = try await desk(name).requests().filter { $0.grant == nil && $0.requester == researcher.account }
+            let requests = try await caughtUp(desk(name)).requests().filter { $0.grant == nil && $0.requester == researcher.account }
             guard requests.count == 1 else { throw DemoError.checkFailed("inbox", "\(name) sees \(requests.count) requests") }
             grants[name] = try await desk(name).give(researcher.account, table: requests[0].table, purpose: .aggregate, uses: 10, expires: UInt64(Date().timeIntervalSince1970) + 86_400)
         }
@@ -57,7 +57,7 @@ extension DemoRun {
     func compute() async throws {
         report.begin("5. Computation")
         let text = try DemoData().question(), clock = ContinuousClock(), start = clock.now
-        let prepared = try await researcher.prepare(text, purpose: .aggregate)
+        let prepared = try await caughtUp(researcher).prepare(text, purpose: .aggregate)
         let balances = try await membersBalances(), before = try await researcher.balance(of: researcher.account)
         let opened = try await researcher.open(prepared)
         report.say("job \(opened.job): \(Desk.money(opened.fee)) in escrow, block \(opened.block)")
@@ -119,7 +119,7 @@ extension DemoRun {
         let opens = (try? Boxes.open(session: settlement["session"].asHash, reader: 0, secret: other, attested: boxes.map { keccak256($0) }, copies: boxes.map { [$0] }, count: opened.plan.outputWords)) != nil
         try report.check("sealed-to-reader", "\(boxes.count) boxes of \(boxes[0].count) bytes open with the researcher's key only; no member holds the answer", !opens && boxes.count == 4)
         for name in ["north"] {
-            let uses = try await desk(name).uses()
+            let uses = try await caughtUp(desk(name)).uses()
             report.say("\(name) sees: \(uses.map { "job \($0.job) used \($0.table) to \($0.purpose?.rawValue ?? "?") for \(Desk.money($0.amount))" }.joined(separator: "; "))")
         }
         try await reconcile()
@@ -138,7 +138,7 @@ extension DemoRun {
         report.begin("7. Consent withdrawn")
         try await desk("south").revoke(grants["south"]!, reason: "the ethics board asks again")
         let before = try await researcher.balance(of: researcher.account), head = try await researcher.ledger.blockNumber()
-        let prepared = try await researcher.prepare(try otherQuestion("SUM(i.target) AS progression"), purpose: .aggregate)
+        let prepared = try await caughtUp(researcher).prepare(try otherQuestion("SUM(i.target) AS progression"), purpose: .aggregate)
         do {
             _ = try await researcher.open(prepared)
             throw DemoError.checkFailed("revocation-effective", "it was opened")
@@ -176,6 +176,7 @@ extension DemoRun {
 
     func cheat() async throws {
         report.begin("9. Cheat")
+        _ = try await caughtUp(researcher)
         let bonds = try await bondOf("insurer")
         let round = 8 + lots.number("wrong round", below: 40)
         try await misbehave("wrong message", [.integer(Int64(round)), .integer(Int64(lots.number("wrong bit", below: 1 << 20)))])
@@ -204,7 +205,7 @@ extension DemoRun {
     }
     private func refunded(_ aggregates: String) async throws -> (opened: Desk.Opened, seconds: Double) {
         let clock = ContinuousClock(), start = clock.now, before = try await researcher.balance(of: researcher.account)
-        let opened = try await researcher.open(try await researcher.prepare(try otherQuestion(aggregates), purpose: .aggregate))
+        let opened = try await researcher.open(try await caughtUp(researcher).prepare(try otherQuestion(aggregates), purpose: .aggregate))
         guard case .refunded = try await researcher.wait(for: opened) else { throw DemoError.checkFailed("cheat", "job \(opened.job) settled although a party cheated") }
         guard try await researcher.balance(of: researcher.account) >= before else { throw DemoError.checkFailed("cheat", "the fee did not come back") }
         return (opened, DemoReport.seconds(clock.now - start))

@@ -46,6 +46,13 @@ final class DemoRun: @unchecked Sendable {
 
     func desk(_ name: String) -> Desk { desks[name]! }
 
+    /// Whoever acts next sees what was acknowledged at any desk before: nodes have a block within milliseconds of each other, not at once.
+    func caughtUp(_ desk: Desk) async throws -> Desk {
+        var newest: UInt64 = 0
+        for other in desks.values { newest = max(newest, (try? await other.ledger.blockNumber()) ?? 0) }          // one may be down
+        return try await wait("\(desk.name)'s node to have block \(newest)") { try await desk.ledger.blockNumber() >= newest ? desk : nil }
+    }
+
     // MARK: 1
 
     func alliance() async throws {
@@ -111,7 +118,7 @@ final class DemoRun: @unchecked Sendable {
         _ = try await bank.issue(100_000, to: researcher.account, memo: "study")
         for name in Self.founders {
             _ = try await bank.issue(50_000, to: desk(name).account, memo: "working capital")
-            try await desk(name).postBond(20_000)
+            try await caughtUp(desk(name)).postBond(20_000)
         }
         report.say("insurer, which has the BANK role, issued 1000.00 to the researcher and 500.00 to each member; each posted a bond of 200.00")
         try await reconcile()
@@ -119,7 +126,7 @@ final class DemoRun: @unchecked Sendable {
 
     /// Σ balances = Σ liabilities, over every account that ever received, read from chain.
     func reconcile() async throws {
-        let ledger = desk("north").ledger
+        let ledger = try await caughtUp(desk("north")).ledger
         let holders = Set(try await ledger.events(.cash, ["Transfer"], from: 0).map { $0["receiver"].asAddress })
         var balances = U256.zero
         for holder in holders where !holder.isZero { balances = balances &+ (try await ledger.call(.cash, "balanceOf", [.address(holder)])[0].asWord) }
@@ -151,7 +158,7 @@ final class DemoRun: @unchecked Sendable {
     func figures() async throws {
         report.begin("13. Figures")
         var times: [Double] = []
-        let clock = ContinuousClock(), desk = desk("north")
+        let clock = ContinuousClock(), desk = try await caughtUp(desk("north"))
         for _ in 0..<40 {
             times.append(1_000 * DemoReport.seconds(try await desk.sender.timed(.cash, "transfer", [.address(self.desk("south").account), 1])))
             try await clock.sleep(for: .milliseconds(20))
