@@ -1,3 +1,4 @@
+import Compute
 import Contracts
 import Primitives
 
@@ -17,6 +18,8 @@ extension Desk {
             let account = value.asAddress
             return names[account] ?? (account == ContractAddress.consortium ? "the alliance" : account == self.account ? self.name : account.description)
         }
+        func purpose(_ value: ABI.Value) -> String { Purpose.allCases.first { UInt64($0.bit) == value.asUInt64 }?.rawValue ?? "purpose \(value.asUInt64)" }
+        let tables = try await catalogue().listings.mapValues(\.schema.name)
         let wanted: [String: ABI.Value] = ["job": .uint(job)]
         var market = try await ledger.events(.market, Contract.market.abi.events(about: "job"), matching: wanted, from: 0)
         market += try await ledger.events(.market, ["Used"], matching: wanted, from: 0)
@@ -30,7 +33,7 @@ extension Desk {
             case "Settled": ("settled: transcript \(e["transcript"].asHash), output \(e["output"].asHash)", false)
             case "Sealed": ("\(e["boxes"].asList.count) boxes sealed to the reader", false)
             case "Paid": ("paid \(name(e["payee"])) \(Desk.money(e["amount"].asWord)) \(["", "for data", "for a model", "for the program", "levy", "for a seat"][min(5, e["kind"].asInt)])", true)
-            case "Used": ("listing \(e["listing"].asInt) used, purpose bit \(e["purpose"].asInt), \(e["rows"].asInt) rows", false)
+            case "Used": ("\(tables[e["listing"].asUInt64] ?? "listing \(e["listing"].asInt)") used to \(purpose(e["purpose"])), \(e["rows"].asInt) rows", false)
             case "Refunded": ("refunded \(Desk.money(e["amount"].asWord)) to \(name(e["requester"])): \(Desk.refundReason(e["reason"].asHash))", true)
             case "Convicted": ("\(name(e["member"])) convicted, \(Desk.money(e["taken"].asWord)) of its bond taken", true)
             case "Parted": ("\(name(e["a"])) and \(name(e["b"])) parted: one of them lied, nobody can tell which; bonds kept", false)

@@ -20,17 +20,17 @@ package struct Demo: AsyncParsableCommand {
         var failure: (any Error)?
         do {
             try await untilInterrupted { try await demo.run() }
+            if !demo.isComplete { throw DemoError.interrupted }
         } catch { failure = error }
         let memory = max(demo.peakMemory, nodes.residentBytes + peakMemoryBytes())
         nodes.stopAll()
         let summary = output.json(seed: demo.lots.seed, peakMemoryBytes: memory, finality: demo.finality)
         if let report { try Foundation.Data(summary.canonical).write(to: URL(fileURLWithPath: report)) }
         if json { print(summary.text) }
-        if keep || failure != nil { print("kept: \(root)") } else { try? FileManager.default.removeItem(atPath: root) }
-        if let failure {
-            FileHandle.standardError.write(Foundation.Data("the same draws again: entente demo --seed \(demo.lots.seed)\n".utf8))
-            throw failure
-        }
+        if keep || failure != nil {
+            FileHandle.standardError.write(Foundation.Data("kept: \(root); the same draws again: entente demo --seed \(demo.lots.seed)\n".utf8))
+        } else { try? FileManager.default.removeItem(atPath: root) }
+        if let failure { throw failure }
         if !json { print("\n\(output.checks.count) checks hold, \(String(format: "%.1f", output.seconds)) s, \(memory >> 20) MiB in all processes") }
     }
 }

@@ -79,6 +79,7 @@ enum DemoError: Error, CustomStringConvertible {
     case nodeDied(String, log: String)
     case dataMissing(String)
     case timeout(String)
+    case interrupted
 
     var description: String {
         switch self {
@@ -86,6 +87,7 @@ enum DemoError: Error, CustomStringConvertible {
         case .nodeDied(let name, let log): "\(name)'s node ended; the end of its output: \(log)"
         case .dataMissing(let path): "\(path) is missing: run the demo inside the checkout, where scenarios/ is"
         case .timeout(let what): "waited too long for \(what)"
+        case .interrupted: "interrupted: what follows was not shown"
         }
     }
 }

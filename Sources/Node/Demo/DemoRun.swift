@@ -23,6 +23,7 @@ final class DemoRun: @unchecked Sendable {
     var firstAnswer: (Desk.Opened, Answer)?
     var laterRecord: Inclusion?
     var cheated: [UInt64] = []
+    private(set) var isComplete = false
     var evidenceSteps: [(step: String, isOK: Bool)] = []
 
     let lots: DemoLots
@@ -42,6 +43,7 @@ final class DemoRun: @unchecked Sendable {
         try await fault()
         try await court()
         try await figures()
+        isComplete = true
     }
 
     func desk(_ name: String) -> Desk { desks[name]! }
