@@ -11,3 +11,5 @@
 #include <openssl/rand.h>
 #include <openssl/pem.h>
 #include <openssl/crypto.h>
+#include <openssl/pkcs7.h>
+#include <openssl/ts.h>

@@ -2,25 +2,12 @@ import Consensus
 import Primitives
 import Trie
 
-/// Picks, out of all headers in rising order, those that an evidence file needs: the ones that change the validators, and the ones
-/// of interest. Knows one commitment and no more, so a chain of any length passes through it.
-package struct HeaderSelection: Sendable {
-    private var commitment: Bytes
-    package private(set) var entries: [EvidenceFile.Entry] = []
-
-    package init(genesis: Header) throws(ExtraDataError) { commitment = ValidatorSet.commitment(try ExtraData(decoding: genesis.extraData).validators) }
-
-    /// Whether another set follows this block: then `add` wants its list.
-    package func changesValidators(_ header: Header) throws(ExtraDataError) -> Bool { try ExtraData(decoding: header.extraData).nextCommitment != commitment }
-
-    /// - Parameters:
-    ///   - header: as stored, with seals.
-    ///   - next: of a header that changes the validators: their list.
-    ///   - entry: proofs under a header of interest; nil: it is of none.
-    package mutating func add(_ header: Bytes, next: [Address]?, proofs: (receipts: [EvidenceFile.ReceiptProof], storage: [EvidenceFile.StorageProof])?) {
-        if let next { commitment = ValidatorSet.commitment(next) }
-        guard next != nil || proofs != nil else { return }
-        entries.append(.init(header: header, next: next, receipts: proofs?.receipts ?? [], storage: proofs?.storage ?? []))
+extension EvidenceFile {
+    /// Whether other validators follow this block: a header names its own and commits to the next ones. Of the headers that are of no
+    /// interest otherwise, only these are needed.
+    package static func changesValidators(_ header: Header) throws(ExtraDataError) -> Bool {
+        let extra = try ExtraData(decoding: header.extraData)
+        return extra.nextCommitment != ValidatorSet.commitment(extra.validators)
     }
 }
 

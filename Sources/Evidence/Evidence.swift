@@ -7,17 +7,18 @@ import Trie
 /// Checking an evidence file: did this alliance record this, was this job settled and paid?
 ///
 /// Source: chain-rules.md §15; order and names of the checks are those of its table. Nothing is asked of a network, a clock or a
-/// disk: a court needs the file and the genesis hash. Deviation: tokens and anchors are not in files of this version (row 1 refuses
-/// them), so every change of validators is reported as not covered by a token.
+/// disk: a court needs the file, the genesis hash and the roots of time-stamp authorities that it trusts. Deviation: anchors, which
+/// the table checks nowhere, are refused by row 1.
 ///
 /// Invariant: a later row uses only what an earlier one proved; the claim is made of proved values alone.
 package enum Evidence {
     /// - Parameters:
     ///   - expectedGenesis: from outside the file; nil: the verdict rests on the file's own word.
     ///   - original: content of a record, compared chunk by chunk.
+    ///   - authorities: nil: tokens are not checked, and cover nothing.
     /// - Cost: q recoveries a header (45 µs each), one keccak of each proof's nodes.
-    package static func verify(_ file: Bytes, expectedGenesis: Hash32?, original: Bytes? = nil) -> Verdict {
-        var verification = Verification(expectedGenesis: expectedGenesis, original: original)
+    package static func verify(_ file: Bytes, expectedGenesis: Hash32?, original: Bytes? = nil, authorities: TimeStampAuthorities? = nil) -> Verdict {
+        var verification = Verification(expectedGenesis: expectedGenesis, original: original, authorities: authorities)
         do throws(EvidenceFailure) {
             let claim = try verification.run(file)
             return Verdict(steps: verification.steps, claim: claim)
@@ -28,9 +29,12 @@ package enum Evidence {
 struct Verification {
     let expectedGenesis: Hash32?
     let original: Bytes?
+    let authorities: TimeStampAuthorities?
     private(set) var steps: [Verdict.Step] = []
 
-    init(expectedGenesis: Hash32?, original: Bytes?) { (self.expectedGenesis, self.original) = (expectedGenesis, original) }
+    init(expectedGenesis: Hash32?, original: Bytes?, authorities: TimeStampAuthorities?) {
+        (self.expectedGenesis, self.original, self.authorities) = (expectedGenesis, original, authorities)
+    }
 
     mutating func step<T>(_ row: String, _ title: String, _ body: (inout [String]) throws(EvidenceFailure) -> T) throws(EvidenceFailure) -> T {
         var details: [String] = []
@@ -67,15 +71,15 @@ struct Verification {
             details.append("\(proven.receipts.count) receipts, \(proven.slots.count) storage slots")
             return proven
         }
-        let claim: Verdict.Claim = switch file.subject {
-        case .record(let section): .record(try checkRecord(section, file, network, proven))
+        let subject: Verdict.Subject = switch file.subject {
+        case .record(let section): .record(try checkRecord(section, file, proven))
         case .settlement(let section): .settlement(try checkSettlement(section, network, proven))
         }
-        try step("10", "time-stamp tokens: this file carries none") { details throws(EvidenceFailure) in
-            details += chain.changes.map { "block \($0): its change of validators is not covered by a token" }
-            if chain.changes.isEmpty { details.append("no change of validators") }
+        let stamps = try step("10", "time-stamp tokens") { [authorities] details throws(EvidenceFailure) in
+            try checkTokens(file, chain, network, authorities, &details)
         }
-        return claim
+        return Verdict.Claim(chain: .init(name: network.configuration.name, chainId: network.configuration.chainId, genesis: network.hash,
+                                          isOnOwnWord: expectedGenesis == nil, changes: chain.changes, stamps: stamps), subject: subject)
     }
 }
 
@@ -106,8 +110,9 @@ struct Network {
 /// Row 4.
 struct SealedChain {
     private(set) var headers: [SealedHeader] = []
-    /// Blocks that change the validators.
-    private(set) var changes: [UInt64] = []
+    /// Of each header, in milliseconds.
+    private(set) var times: [UInt64] = []
+    private(set) var changes: [Verdict.Change] = []
 
     init(_ file: EvidenceFile, _ headers: [Header], _ genesis: Header, _ details: inout [String]) throws(EvidenceFailure) {
         do throws(FollowError) {
@@ -115,8 +120,9 @@ struct SealedChain {
             for (header, entry) in zip(headers, file.headers) {
                 let before = follower.validators
                 self.headers.append(try follower.follow(header, next: entry.next))
+                times.append(follower.timeMilliseconds)
                 if follower.validators != before {
-                    changes.append(header.number)
+                    changes.append(.init(block: header.number, timeMilliseconds: follower.timeMilliseconds, before: before.addresses, after: follower.validators.addresses))
                     details.append("block \(header.number): validators \(before.count) -> \(follower.validators.count), commitment \(Hex.print(follower.validators.commitment))")
                 }
             }
@@ -152,7 +158,7 @@ struct Proven {
         let header = sealed.header, n = header.number, path = EvidenceFailure.receiptPath(block: n, index: proof.index)
         let bytes: Bytes?
         do throws(ProofError) { bytes = try Proof.verify(proof.proof, root: header.receiptsRoot, key: Trie.indexKey(Int(proof.index))) } catch { throw path }
-        guard let bytes else { throw path }
+        guard let bytes, isPath(proof.proof, from: header.receiptsRoot) else { throw path }
         let receipt: Receipt, time: UInt64
         do throws(RLPError) { receipt = try Receipt(encoded: bytes) } catch { throw path }
         do throws(HeaderError) { time = try HeaderRules.timeMilliseconds(of: header, sealed.extra) } catch { throw path }
@@ -163,13 +169,23 @@ struct Proven {
     private mutating func addStorage(_ proof: EvidenceFile.StorageProof, _ header: Header) throws(EvidenceFailure) {
         let stated = TrieAccount(nonce: proof.nonce, balance: proof.balance, storageRoot: proof.storageHash, codeHash: proof.codeHash), account: TrieAccount?
         do throws(ProofError) { account = try TrieAccount.verify(proof.accountProof, stateRoot: header.stateRoot, address: proof.address) } catch { throw .accountPath(block: header.number) }
-        guard account == stated else { throw .accountPath(block: header.number) }
+        guard account == stated, Self.isPath(proof.accountProof, from: header.stateRoot) else { throw .accountPath(block: header.number) }
         for slot in proof.slots {
             let value: U256
             do throws(ProofError) { value = try stated.verifySlot(slot.key, slot.proof) } catch { throw .storagePath(block: header.number) }
-            guard value == slot.value else { throw .storagePath(block: header.number) }
+            guard value == slot.value, Self.isPath(slot.proof, from: stated.storageRoot) else { throw .storagePath(block: header.number) }
             slots[Slot(address: proof.address, keyHash: slot.key.hash)] = value
         }
+    }
+
+    /// Whether the nodes stand as EIP-1186 has them, from the root along the path: a proof holds in any order, but evidence has one form.
+    private static func isPath(_ nodes: [Bytes], from root: Hash32) -> Bool {
+        var above = root.bytes
+        for node in nodes {
+            guard above.firstRange(of: keccak256(node).bytes) != nil else { return false }
+            above = node
+        }
+        return true
     }
 
     func value(of slot: U256, at address: Address) -> U256? { slots[Slot(address: address, keyHash: slot.hash)] }

@@ -1,3 +1,4 @@
+import Ciphers
 import Consensus
 import Primitives
 
@@ -32,6 +33,9 @@ package enum EvidenceFailure: Error, Equatable, Sendable {
     case attestationForged(seat: Int)
     case sumMismatch(expected: U256, found: U256)
     case paymentAbsent(line: Int)
+    // 10: tokens count from 0 through the file
+    case tokenInvalid(Int, TimeStampError)
+    case tokenTime(Int)
 }
 
 extension EvidenceFailure: CustomStringConvertible {
@@ -60,6 +64,8 @@ extension EvidenceFailure: CustomStringConvertible {
         case .attestationForged(let seat): "attestationForged(\(seat))"
         case .sumMismatch(let expected, let found): "sumMismatch: expected \(expected), the lines give \(found)"
         case .paymentAbsent(let line): "paymentAbsent(\(line))"
+        case .tokenInvalid(let i, let error): "tokenInvalid(\(i)): \(error)"
+        case .tokenTime(let i): "tokenTime(\(i)): the token is older than its block"
         }
     }
 

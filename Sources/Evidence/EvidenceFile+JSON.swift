@@ -1,8 +1,10 @@
+import Ciphers
 import Contracts
 import Primitives
 
 // The text of an evidence file. Two files of one meaning do not exist: keys and numbers are canonical (JCS), bytes are lower-case
-// hex, quantities without leading zeros, unknown keys refused, what is empty and may be absent is absent.
+// hex (tokens: base64), quantities without leading zeros, unknown keys refused, what is empty and may be absent is absent, receipts
+// and endorsements in rising order, so that nobody's word counts twice.
 
 // MARK: writing
 
@@ -28,6 +30,7 @@ extension EvidenceFile.Entry {
         if let next { members["next"] = .array(next.map { JSON($0) }) }
         if !receipts.isEmpty { members["receipts"] = .array(receipts.map { ["index": .quantity($0.index), "proof": .array($0.proof.map { JSON($0) })] }) }
         if !storage.isEmpty { members["storage"] = .array(storage.map(\.json)) }
+        if !tokens.isEmpty { members["tokens"] = .array(tokens.map { .string(Base64.print($0)) }) }
         return .object(members)
     }
 }
@@ -105,7 +108,7 @@ extension EvidenceFile {
     package init(parsing text: Bytes) throws(EvidenceFailure) {
         guard text.count <= Self.maximumBytes else { throw .malformed(path: "file of \(text.count) bytes") }
         let json: JSON
-        do throws(JSONError) { json = try JSON(parsing: text, maximumDepth: Self.maximumDepth) } catch { throw .malformed(path: "JSON: \(error)") }
+        do throws(JSONError) { json = try JSON(parsing: text, maximumDepth: Self.maximumDepth, maximumValues: Self.maximumValues) } catch { throw .malformed(path: "JSON: \(error)") }
         let canonical = json.canonical
         guard canonical == text else {
             let same = zip(canonical, text).prefix { $0 == $1 }.count
@@ -115,15 +118,17 @@ extension EvidenceFile {
         guard let kind = json["kind"]?.asString, ["record", "settlement"].contains(kind) else { throw .malformed(path: "kind") }
         try top.keys(["format", "kind", "genesis", "config", "headers", kind, "endorsements", "anchors"])
         guard json["format"]?.asString == Self.format else { throw .malformed(path: "format") }
-        guard let config = json["config"], config.asObject != nil else { throw .malformed(path: "config") }
-        // Anchors and tokens are claims of their own: what is not checked is not let through.
+        guard let config = json["config"], config.asObject != nil, config.isInteroperable else { throw .malformed(path: "config") }
+        // Anchors have no check in §15: what is not checked is not let through.
         guard json["anchors"] == [] else { throw .malformed(path: "anchors") }
         let subject: Subject = kind == "record" ? .record(try top["record"].record()) : .settlement(try top["settlement"].settlement())
         var headers: [Entry] = [], places: [Place] = []
         for reader in try top["headers"].list(maximum: 1 << 16) { headers.append(try reader.entry()) }
         for reader in try top["endorsements"].list(maximum: kind == "record" ? 1024 : 0) {
             try reader.keys(["block", "index"])
-            places.append(Place(block: try reader["block"].number(), index: try reader["index"].number()))
+            let place = Place(block: try reader["block"].number(), index: try reader["index"].number())
+            if let last = places.last, last >= place { throw reader.malformed }
+            places.append(place)
         }
         self.init(genesis: try top["genesis"].header(), config: config, headers: headers, subject: subject, endorsements: places)
     }
@@ -186,7 +191,7 @@ private struct Reader {
     }
 
     func entry() throws(EvidenceFailure) -> EvidenceFile.Entry {
-        try keys(["header"], optional: ["next", "receipts", "storage"])
+        try keys(["header"], optional: ["next", "receipts", "storage", "tokens"])
         var entry = EvidenceFile.Entry(header: try self["header"].header())
         if has("next") {
             var next: [Address] = []
@@ -196,11 +201,19 @@ private struct Reader {
         if has("receipts") {
             for reader in try self["receipts"].list(maximum: 1024, minimum: 1) {
                 try reader.keys(["index", "proof"])
-                entry.receipts.append(.init(index: try reader["index"].word(bits: 32).l0, proof: try reader["proof"].nodes()))
+                let index = try reader["index"].word(bits: 32).l0
+                if let last = entry.receipts.last, last.index >= index { throw reader.malformed }
+                entry.receipts.append(.init(index: index, proof: try reader["proof"].nodes()))
             }
         }
         if has("storage") {
             for reader in try self["storage"].list(maximum: 64, minimum: 1) { entry.storage.append(try reader.storageProof()) }
+        }
+        if has("tokens") {
+            for reader in try self["tokens"].list(maximum: EvidenceFile.maximumTokens, minimum: 1) {
+                guard let token = reader.json.asString.flatMap(Base64.parse), (1...TimeStamp.maximumBytes).contains(token.count) else { throw reader.malformed }
+                entry.tokens.append(token)
+            }
         }
         return entry
     }
@@ -274,6 +287,19 @@ private struct Reader {
         default:
             guard type.hasPrefix("uint"), let bits = Int(type.dropFirst(4)) else { preconditionFailure("no structure of ours has a \(type)") }
             return .word(try word(bits: bits))
+        }
+    }
+}
+
+extension JSON {
+    /// Every number is an integer that a double holds, since RFC 8785 prints doubles; no rule of a chain is a fraction.
+    var isInteroperable: Bool {
+        switch self {
+        case .integer(let integer): integer.magnitude <= 1 << 53
+        case .array(let elements): elements.allSatisfy(\.isInteroperable)
+        case .object(let members): members.values.allSatisfy(\.isInteroperable)
+        case .number: false
+        case .null, .bool, .string: true
         }
     }
 }

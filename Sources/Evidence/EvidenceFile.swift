@@ -8,6 +8,10 @@ package struct EvidenceFile: Sendable, Equatable {
     package static let format = "entente-evidence/1"
     package static let maximumBytes = 64 << 20
     package static let maximumDepth = 16
+    /// Of JSON, all in all.
+    package static let maximumValues = 1 << 21
+    /// Of one header.
+    package static let maximumTokens = 16
 
     /// RLP of the genesis header.
     package var genesis: Bytes
@@ -16,7 +20,7 @@ package struct EvidenceFile: Sendable, Equatable {
     /// By rising number.
     package var headers: [Entry]
     package var subject: Subject
-    /// Of a record: where others endorse or dispute it.
+    /// Of a record: where others endorse or dispute it, in order of the chain.
     package var endorsements: [Place]
 
     package init(genesis: Bytes, config: JSON, headers: [Entry], subject: Subject, endorsements: [Place] = []) {
@@ -35,9 +39,11 @@ package struct EvidenceFile: Sendable, Equatable {
         package var next: [Address]?
         package var receipts: [ReceiptProof]
         package var storage: [StorageProof]
+        /// RFC 3161 tokens over the SHA-256 of the block hash, DER.
+        package var tokens: [Bytes]
 
-        package init(header: Bytes, next: [Address]? = nil, receipts: [ReceiptProof] = [], storage: [StorageProof] = []) {
-            (self.header, self.next, self.receipts, self.storage) = (header, next, receipts, storage)
+        package init(header: Bytes, next: [Address]? = nil, receipts: [ReceiptProof] = [], storage: [StorageProof] = [], tokens: [Bytes] = []) {
+            (self.header, self.next, self.receipts, self.storage, self.tokens) = (header, next, receipts, storage, tokens)
         }
     }
 
@@ -72,10 +78,11 @@ package struct EvidenceFile: Sendable, Equatable {
     }
 
     /// A receipt in the file.
-    package struct Place: Sendable, Equatable {
+    package struct Place: Sendable, Equatable, Comparable {
         package var block: UInt64
         package var index: UInt64
         package init(block: UInt64, index: UInt64) { (self.block, self.index) = (block, index) }
+        package static func < (a: Place, b: Place) -> Bool { (a.block, a.index) < (b.block, b.index) }
     }
 }
 

@@ -3,7 +3,7 @@ import Primitives
 
 extension Verification {
     /// Rows 6a and 7a.
-    mutating func checkRecord(_ section: RecordSection, _ file: EvidenceFile, _ network: Network, _ proven: Proven) throws(EvidenceFailure) -> Verdict.Record {
+    mutating func checkRecord(_ section: RecordSection, _ file: EvidenceFile, _ proven: Proven) throws(EvidenceFailure) -> Verdict.Record {
         guard let recorded = proven.recorded(section.id) else { preconditionFailure("row 5 found it") }
         let place = recorded.receipt
         try step("6a", "leaf, and path to the recorded root") { details throws(EvidenceFailure) in
@@ -30,7 +30,7 @@ extension Verification {
             withdrawn = proven.logs(.records, "Withdrawn").first { $0.event["record"].asHash == section.id }?.receipt.place.block
             if let withdrawn { details.append("withdrawn by its author in block \(withdrawn)") }
         }
-        return Verdict.Record(genesis: network.hash, id: section.id, author: section.author, schema: section.schema, commitment: section.commitment,
+        return Verdict.Record(id: section.id, author: section.author, schema: section.schema, commitment: section.commitment,
                               block: place.place.block, timeMilliseconds: place.timeMilliseconds, endorsedBy: endorsed, disputedBy: disputed, withdrawnInBlock: withdrawn)
     }
 

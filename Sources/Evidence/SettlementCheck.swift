@@ -27,8 +27,9 @@ extension Verification {
             details += section.lines.map(SettlementSection.Line.init).map { "\($0.amount) to \($0.payee)" }
             details.append("\(fee) in all")
         }
-        return Verdict.Settlement(genesis: network.hash, job: section.job, session: section.session, requester: section.order.requester, program: section.order.program,
-                                  transcript: section.transcript, output: section.outputHash, fee: fee, block: settled.receipt.place.block,
+        return Verdict.Settlement(job: section.job, session: section.session, requester: section.order.requester, program: section.order.program,
+                                  transcript: section.transcript, output: section.outputHash, seats: section.seats.map(\.member),
+                                  payments: section.lines.map(SettlementSection.Line.init), fee: fee, block: settled.receipt.place.block,
                                   timeMilliseconds: settled.receipt.timeMilliseconds)
     }
 

@@ -1,3 +1,4 @@
+import Ciphers
 import Primitives
 
 /// What `Evidence.verify` found: one step a row of the table, up to the first failure; a claim only if every row holds.
@@ -15,7 +16,7 @@ package struct Verdict: Sendable, Equatable {
         /// `ok  4  validators followed to block 41` and its details.
         package var text: String {
             let head = "\(holds ? "ok  " : "FAIL")  \(row.count < 2 ? row + " " : row)  \(title)\(failure.map { ": \($0)" } ?? "")"
-            return ([head] + details.map { "          \($0)" }).joined(separator: "\n")
+            return ([head] + details.map { "          \($0)" }).map(Verdict.printable).joined(separator: "\n")
         }
     }
     package let steps: [Step]
@@ -24,12 +25,40 @@ package struct Verdict: Sendable, Equatable {
     package var isValid: Bool { claim != nil }
     package var failure: EvidenceFailure? { steps.last?.failure }
 
-    package enum Claim: Sendable, Equatable {
+    /// What is proved, under the validators of which alliance.
+    package struct Claim: Sendable, Equatable {
+        package let chain: Chain
+        package let subject: Subject
+    }
+    package enum Subject: Sendable, Equatable {
         case record(Record)
         case settlement(Settlement)
     }
-    package struct Record: Sendable, Equatable {
+    package struct Chain: Sendable, Equatable {
+        package let name: String
+        package let chainId: UInt64
         package let genesis: Hash32
+        /// Nobody but the file said which genesis to expect.
+        package let isOnOwnWord: Bool
+        package let changes: [Change]
+        /// Of tokens that were checked.
+        package let stamps: [Stamp]
+
+        /// The earliest token over this change.
+        package func stamp(of change: Change) -> Stamp? { stamps.filter { $0.block == change.block }.min { $0.stamp.timeMilliseconds < $1.stamp.timeMilliseconds } }
+    }
+    /// A block after which other validators are in charge.
+    package struct Change: Sendable, Equatable {
+        package let block: UInt64
+        package let timeMilliseconds: UInt64
+        package let before: [Address]
+        package let after: [Address]
+    }
+    package struct Stamp: Sendable, Equatable {
+        package let block: UInt64
+        package let stamp: TimeStamp
+    }
+    package struct Record: Sendable, Equatable {
         package let id: Hash32
         package let author: Address
         package let schema: Hash32
@@ -43,17 +72,32 @@ package struct Verdict: Sendable, Equatable {
         package let withdrawnInBlock: UInt64?
     }
     package struct Settlement: Sendable, Equatable {
-        package let genesis: Hash32
         package let job: U256
         package let session: Hash32
         package let requester: Address
         package let program: Hash32
         package let transcript: Hash32
         package let output: Hash32
+        /// Members, by seat.
+        package let seats: [Address]
+        package let payments: [SettlementSection.Line]
         package let fee: U256
         package let block: UInt64
         package let timeMilliseconds: UInt64
     }
+
+    /// Text from a file as it may be shown: neither a terminal nor a reader's eye takes orders from it (controls, reversed writing).
+    package static func printable(_ text: String) -> String {
+        var out = ""
+        for scalar in text.unicodeScalars.prefix(maximumShown) {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: out += "\\u{\(String(scalar.value, radix: 16))}"
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return text.unicodeScalars.count > maximumShown ? out + "…" : out
+    }
+    private static let maximumShown = 400
 
     /// `2023-11-14T22:13:20.000Z`.
     package static func time(_ milliseconds: UInt64) -> String {

@@ -16,6 +16,7 @@ public enum JSONError: Error, Equatable, Sendable {
     case unexpected(byte: UInt8, at: Int)
     case endOfText
     case tooDeep(maximum: Int)
+    case tooMany(maximum: Int)
     case duplicateKey(String)
     case malformedString(at: Int)
     case malformedNumber(at: Int)
@@ -26,8 +27,9 @@ public enum JSONError: Error, Equatable, Sendable {
 extension JSON {
     public static let maximumDepth = 64
 
-    public init(parsing text: some Collection<UInt8>, maximumDepth: Int = JSON.maximumDepth) throws(JSONError) {
-        var parser = Parser(bytes: Bytes(text), maximumDepth: maximumDepth)
+    /// - Parameter maximumValues: of all kinds, at all depths; a value of one byte of text takes some thirty of memory.
+    public init(parsing text: some Collection<UInt8>, maximumDepth: Int = JSON.maximumDepth, maximumValues: Int = .max) throws(JSONError) {
+        var parser = Parser(bytes: Bytes(text), maximumDepth: maximumDepth, maximumValues: maximumValues)
         self = try parser.value(depth: 0)
         parser.skipBlanks()
         if parser.at < parser.bytes.count { throw .unexpected(byte: parser.bytes[parser.at], at: parser.at) }
@@ -37,11 +39,14 @@ extension JSON {
     private struct Parser {
         let bytes: Bytes
         let maximumDepth: Int
+        let maximumValues: Int
         var at = 0
+        var values = 0
 
-        init(bytes: Bytes, maximumDepth: Int) {
+        init(bytes: Bytes, maximumDepth: Int, maximumValues: Int) {
             self.bytes = bytes
             self.maximumDepth = maximumDepth
+            self.maximumValues = maximumValues
         }
 
         mutating func skipBlanks() {
@@ -68,6 +73,8 @@ extension JSON {
 
         mutating func value(depth: Int) throws(JSONError) -> JSON {
             guard depth < maximumDepth else { throw .tooDeep(maximum: maximumDepth) }
+            guard values < maximumValues else { throw .tooMany(maximum: maximumValues) }
+            values += 1
             switch try peek() {
             case UInt8(ascii: "{"): return try object(depth: depth)
             case UInt8(ascii: "["): return try array(depth: depth)

@@ -10,9 +10,14 @@ struct World {
     /// What a dishonest or unlucky chain would hold instead.
     struct Deviation {
         var mode = "alliance"
+        var name = "north-south"
         var state: UInt64 = SettlementSection.settled
         var fee: U256 = 1_000
         var isReverted = false
+        /// Consortium says nothing of changes.
+        var isSilent = false
+        /// Of the genesis block, in seconds.
+        var time: UInt64 = 1_700_000_000
         var missingPaid: Int?
         var missingTransfer: Int?
         var owedInstead: Int?
@@ -22,6 +27,8 @@ struct World {
     let config: JSON
     let genesis: Header
     private(set) var headers: [Bytes] = []
+    /// `receipts[h]` are those of block h.
+    private(set) var receipts: [[Receipt]] = [[]]
     /// `sets[h]` seals block h + 1.
     let sets: [[PrivateKey]]
 
@@ -30,29 +37,33 @@ struct World {
 
     init(_ deviation: Deviation = Deviation()) throws {
         self.deviation = deviation
-        var own: [String: JSON] = ["rules": 1, "mode": .string(deviation.mode), "name": "north-south", "requestTimeoutMilliseconds": 1000, "heartbeatSeconds": 60,
+        var own: [String: JSON] = ["rules": 1, "mode": .string(deviation.mode), "name": .string(deviation.name), "requestTimeoutMilliseconds": 1000, "heartbeatSeconds": 60,
                                    "batchMilliseconds": 2, "clockToleranceMilliseconds": 2000]
         if deviation.mode == "public" { own["pow"] = ["adjustmentSeconds": 9] }
         config = ["chainId": 1_337_000_001, "entente": .object(own)]
         let four = try Self.keys(0..<4), five = try Self.keys(0..<5), others = try Self.keys(2..<6)
         sets = [four, four, five, five, others, others, others, others]
-        genesis = Self.header(0, extra: ExtraData(vanity: keccak256(config.canonical), validators: four.map(\.address)), stateRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot)
+        genesis = Self.header(0, deviation.time, extra: ExtraData(vanity: keccak256(config.canonical), validators: four.map(\.address)), stateRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot)
     }
 
     var genesisHash: Hash32 { keccak256(genesis.encoded) }
 
-    private static func header(_ number: UInt64, extra: ExtraData, stateRoot: Hash32, receiptsRoot: Hash32) -> Header {
+    private static func header(_ number: UInt64, _ time: UInt64, extra: ExtraData, stateRoot: Hash32, receiptsRoot: Hash32) -> Header {
         Header(parentHash: .zero, beneficiary: .zero, stateRoot: stateRoot, transactionsRoot: Header.emptyRoot, receiptsRoot: receiptsRoot, logsBloom: Bloom(), difficulty: 1,
-               number: number, gasLimit: 30_000_000, gasUsed: 0, timestamp: 1_700_000_000 + number, extraData: extra.encoded, mixHash: HeaderRules.mixHash, nonce: 0,
+               number: number, gasLimit: 30_000_000, gasUsed: 0, timestamp: time + number, extraData: extra.encoded, mixHash: HeaderRules.mixHash, nonce: 0,
                baseFeePerGas: .zero, withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0, parentBeaconBlockRoot: .zero, requestsHash: Header.noRequests)
     }
 
-    /// Appends a sealed block.
-    mutating func block(stateRoot: Hash32 = Header.emptyRoot, receiptsRoot: Hash32 = Header.emptyRoot) throws {
+    /// Appends a sealed block; one that changes the validators says so, as Consortium does.
+    mutating func block(stateRoot: Hash32 = Header.emptyRoot, receipts: [Receipt] = []) throws {
         let h = headers.count + 1, signers = sets[h - 1]
         let validators = ValidatorSet(signers.map(\.address))!, next = ValidatorSet(sets[h].map(\.address))!
         var extra = ExtraData(milliseconds: UInt16(h), next: next, validators: validators, round: UInt32(h % 2))
-        var header = Self.header(UInt64(h), extra: extra, stateRoot: stateRoot, receiptsRoot: receiptsRoot)
+        var header = Self.header(UInt64(h), deviation.time, extra: extra, stateRoot: stateRoot, receiptsRoot: Header.emptyRoot)
+        let news = deviation.isSilent ? [] : sets[h].filter { key in !signers.contains { $0.address == key.address } }.map { Self.log(.consortium, "Activated", [$0.address.word], []) }
+        let all = receipts + (news.isEmpty ? [] : [Self.receipt(news)])
+        self.receipts.append(all)
+        header.receiptsRoot = try EvidenceFile.ReceiptProof.prove([], in: all).root
         let digest = header.sealDigest(extra, round: extra.round)
         extra.seals = signers.prefix(validators.quorum).map { $0.sign(digest).bytes }
         header.extraData = extra.encoded
@@ -64,14 +75,16 @@ struct World {
     }
     static func receipt(_ logs: [Log], succeeded: Bool = true) -> Receipt { Receipt(type: 2, succeeded: succeeded, cumulativeGasUsed: 21_000, bloom: Bloom(), logs: logs) }
 
-    /// What the file carries: changes of the set, and these blocks with these proofs.
-    func entries(_ proofs: [Int: (receipts: [EvidenceFile.ReceiptProof], storage: [EvidenceFile.StorageProof])]) throws -> [EvidenceFile.Entry] {
-        var selection = try HeaderSelection(genesis: genesis)
+    /// What the file carries: changes of the set, and these blocks with proofs of these receipts and slots.
+    func entries(_ wanted: [Int: (receipts: [Int], storage: [EvidenceFile.StorageProof])]) throws -> [EvidenceFile.Entry] {
+        var entries: [EvidenceFile.Entry] = []
         for (i, raw) in headers.enumerated() {
-            let header = try Header(RLP.decode(raw)), changes = try selection.changesValidators(header)
-            selection.add(raw, next: changes ? sets[i + 1].map(\.address) : nil, proofs: proofs[i + 1])
+            let changes = try EvidenceFile.changesValidators(Header(RLP.decode(raw))), wanted = wanted[i + 1]
+            guard changes || wanted != nil else { continue }
+            let proofs = try EvidenceFile.ReceiptProof.prove(wanted?.receipts ?? [], in: receipts[i + 1]).proofs
+            entries.append(.init(header: raw, next: changes ? sets[i + 1].map(\.address) : nil, receipts: proofs, storage: wanted?.storage ?? []))
         }
-        return selection.entries
+        return entries
     }
 }
 
@@ -91,12 +104,10 @@ extension World {
         let words = try (21...22).map { i in
             log(.records, "Endorsed", [section.id, try key(i).address.word], [.uint(UInt64(i - 20)), .bytes32(text("statement"))])
         } + [log(.records, "Withdrawn", [section.id, author.word], [.bytes32(text("reason"))])]
-        let first = try EvidenceFile.ReceiptProof.prove([1], in: [receipt([]), receipt([recorded], succeeded: !deviation.isReverted), receipt([])])
-        let second = try EvidenceFile.ReceiptProof.prove([0, 1], in: [receipt([words[0]]), receipt([words[1], words[2]])])
         for _ in 0..<4 { try world.block() }
-        try world.block(receiptsRoot: first.root)
-        try world.block(receiptsRoot: second.root)
-        let entries = try world.entries([5: (first.proofs, []), 6: (second.proofs, [])])
+        try world.block(receipts: [receipt([]), receipt([recorded], succeeded: !deviation.isReverted), receipt([])])
+        try world.block(receipts: [receipt([words[0]]), receipt([words[1], words[2]])])
+        let entries = try world.entries([5: ([1], []), 6: ([0, 1], [])])
         return (world, EvidenceFile(genesis: world.genesis.encoded, config: world.config, headers: entries, subject: .record(section),
                                     endorsements: [.init(block: 6, index: 0), .init(block: 6, index: 1)]))
     }
@@ -110,14 +121,12 @@ extension World {
         let section = try world.section(), order = section.order
         let opened = log(.market, "Opened", [section.job.hash, order.requester.word, order.program],
                          [.bytes32(section.orderHash), .word(deviation.fee), .uint(order.deadline), order.abi])
-        let opening = try EvidenceFile.ReceiptProof.prove([0], in: [receipt([opened])])
-        let settling = try EvidenceFile.ReceiptProof.prove([2], in: [receipt([]), receipt([]), receipt(world.payments(section))])
         let (stateRoot, storage) = try Self.storage(section)
         for _ in 0..<3 { try world.block() }
-        try world.block(receiptsRoot: opening.root)
+        try world.block(receipts: [receipt([opened])])
         try world.block()
-        try world.block(stateRoot: stateRoot, receiptsRoot: settling.root)
-        let entries = try world.entries([4: (opening.proofs, []), 6: (settling.proofs, [storage])])
+        try world.block(stateRoot: stateRoot, receipts: [receipt([]), receipt([]), receipt(world.payments(section))])
+        let entries = try world.entries([4: ([0], []), 6: ([2], [storage])])
         return (world, EvidenceFile(genesis: world.genesis.encoded, config: world.config, headers: entries, subject: .settlement(section)))
     }
 

@@ -7,7 +7,7 @@ package struct Entente: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "entente", abstract: "Found an alliance chain, compute together on data that never leaves its owner, and be paid for it.", version: "0.1.0",
         subcommands: [Demo.self, Init.self, Found.self, Up.self, Join.self, Members.self, Inbox.self, Vote.self, Money.self, Data.self, Policy.self, Grant.self, Ask.self, Job.self,
-                      RecordCommand.self, EvidenceCommand.self, Verify.self])
+                      RecordCommand.self, EvidenceCommand.self, StampCommand.self, Verify.self])
     package init() {}
 }
 

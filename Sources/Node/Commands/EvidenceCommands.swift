@@ -1,10 +1,15 @@
 import ArgumentParser
+import Ciphers
 import Evidence
 import Foundation
 import Primitives
 
 private func contents(_ path: String) throws -> Bytes {
     do { return Bytes(try Foundation.Data(contentsOf: URL(fileURLWithPath: path))) } catch { throw DirectoryError.cannotRead(path, DataDirectory.reason(error)) }
+}
+
+private func write(_ bytes: Bytes, to path: String) throws {
+    do { try Foundation.Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic) } catch { throw DirectoryError.cannotWrite(path, DataDirectory.reason(error)) }
 }
 
 struct RecordCommand: AsyncParsableCommand {
@@ -39,8 +44,25 @@ struct EvidenceCommand: AsyncParsableCommand {
             file = try await desk.evidence(ofRecord: id)
         default: throw ValidationError("say of what: --job N or --record ID")
         }
-        do { try Foundation.Data(file).write(to: URL(fileURLWithPath: output), options: .atomic) } catch { throw DirectoryError.cannotWrite(output, DataDirectory.reason(error)) }
+        try write(file, to: output)
         at.say("\(output): \(file.count) bytes; anybody checks it with: entente verify \(output) --genesis HASH", ["file": .string(output), "bytes": .integer(Int64(file.count))])
+    }
+}
+
+struct StampCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stamp", abstract: "Have changes of validators time-stamped (RFC 3161): writes a query for each that has no answer yet in DIRECTORY/tokens.")
+    @OptionGroup var at: Directory
+
+    func run() async throws {
+        let changes = try await at.desk().stamp()
+        let lines = changes.map { change in
+            change.query.map { "block \(change.block): curl -fsS -H 'Content-Type: application/timestamp-query' --data-binary @\($0) -o \(change.reply) AUTHORITY" }
+                ?? "block \(change.block): answered, \(change.reply)"
+        }
+        at.say(lines.isEmpty ? "no change of validators yet" : lines.joined(separator: "\n"), .array(changes.map { change in
+            ["block": .quantity(change.block), "hash": JSON(change.hash), "query": change.query.map { .string($0) } ?? .null, "reply": .string(change.reply)]
+        }))
     }
 }
 
@@ -49,6 +71,8 @@ struct Verify: AsyncParsableCommand {
     @Argument(help: "Evidence file.") var file: String
     @Option(help: "Genesis hash of the alliance, from a source other than the file.") var genesis: String?
     @Option(name: .customLong("file"), help: "Original of the recorded content, to be compared.") var original: String?
+    @Option(help: "Certificates (PEM) of the time-stamp authorities that you trust; without it tokens are not checked.") var tsaRoots: String?
+    @Option(help: "Write the verdict as a page for people, in HTML.") var page: String?
     @Flag(help: "Machine-readable output.") var json = false
 
     func run() async throws {
@@ -56,7 +80,12 @@ struct Verify: AsyncParsableCommand {
             guard let hash = Hash32(hex: text) else { throw ValidationError("\(text) is no hash: 0x and 64 digits") }
             return hash
         }
-        let verdict = Evidence.verify(try contents(file), expectedGenesis: expected, original: try original.map(contents))
+        let evidence = try contents(file)
+        let authorities = try tsaRoots.map { path in
+            do { return try TimeStampAuthorities(pem: try contents(path)) } catch is TimeStampError { throw ValidationError("\(path) holds no certificate in PEM form") }
+        }
+        let verdict = Evidence.verify(evidence, expectedGenesis: expected, original: try original.map(contents), authorities: authorities)
+        if let page { try write(Bytes(verdict.page(of: evidence, named: URL(fileURLWithPath: file).lastPathComponent).utf8), to: page) }
         print(json ? verdict.json.text : verdict.text)
         if !verdict.isValid { throw ExitCode(1) }
     }
@@ -66,7 +95,7 @@ extension Verdict {
     /// A line a step, then the verdict.
     package var text: String {
         let end = failure.map { "NOT VALID: step \(steps.last?.row ?? "") fails with \($0); nothing after it is claimed" } ?? "valid: every step holds"
-        return (steps.map(\.text) + [end]).joined(separator: "\n")
+        return (steps.map(\.text) + [Verdict.printable(end)]).joined(separator: "\n")
     }
     package var json: JSON {
         ["valid": .bool(isValid), "steps": .array(steps.map { step in

@@ -11,12 +11,26 @@ import RPC
 /// verification that a court runs, or it is not handed out.
 package struct EvidenceExport: Sendable {
     package let ledger: LedgerClient
-    package init(_ ledger: LedgerClient) { self.ledger = ledger }
+    /// Time-stamp tokens over the block of this hash, as far as somebody obtained them.
+    private let tokens: @Sendable (Hash32) throws -> [Bytes]
+
+    package init(_ ledger: LedgerClient, tokens: @escaping @Sendable (Hash32) throws -> [Bytes] = { _ in [] }) { (self.ledger, self.tokens) = (ledger, tokens) }
+
+    /// Blocks up to `last` that change the validators. Consortium says each change in an event, so that nobody reads every header;
+    /// what a node hides here, the verification of the finished file misses.
+    package func changes(to last: UInt64) async throws -> [(header: Header, raw: Bytes)] {
+        var changes: [(header: Header, raw: Bytes)] = []
+        for number in Set(try await ledger.events(.consortium, ["Activated", "Deactivated"], from: 1, to: last).map(\.block)).sorted() {
+            let raw = try await rawHeader(number), header = try header(raw)
+            if try EvidenceFile.changesValidators(header) { changes.append((header, raw)) }
+        }
+        return changes
+    }
 
     /// A settled job: fact and preimage, attestations, payments.
     package func settlement(job number: UInt64) async throws -> Bytes {
-        let job = U256(number), opened = try await event(.market, "Opened") { $0["job"].asWord == job }
-        let settled = try await event(.market, "Settled") { $0["job"].asWord == job }
+        let job = U256(number), opened = try await event(.market, "Opened", ["job": .word(job)])
+        let settled = try await event(.market, "Settled", ["job": .word(job)])
         let section = try await section(job, opened, settled)
         // What is settled stays: where the node no longer has the state of that block, its newest says the same.
         let (proofBlock, storage) = try await factProof(SettlementSection.slot(of: job), at: settled.block)
@@ -26,16 +40,16 @@ package struct EvidenceExport: Sendable {
     /// A record, with what others and its author said of it since.
     /// - Parameter content: what was committed to, where its author opens it.
     package func record(_ id: Hash32, schema: Hash32, commitment: Hash32, content: RecordSection.Content?, path: [RecordSection.Step] = []) async throws -> Bytes {
-        let recorded = try await event(.records, "Recorded") { $0["record"].asHash == id }, author = recorded["author"].asAddress
-        let words = try await ledger.events(.records, ["Endorsed", "Withdrawn"], from: recorded.block).filter { $0["record"].asHash == id }
+        let recorded = try await event(.records, "Recorded", ["record": .bytes32(id)]), author = recorded["author"].asAddress
+        let words = try await ledger.events(.records, ["Endorsed", "Withdrawn"], matching: ["record": .bytes32(id)], from: recorded.block)
         let section = RecordSection(id: id, author: author, schema: schema, commitment: commitment, leaf: RecordSection.leaf(author, schema, commitment), path: path, content: content)
         var wanted: [UInt64: Set<Hash32>] = [:]
         for event in [recorded] + words { wanted[event.block, default: []].insert(event.transaction) }
         return try await finish(.record(section), wanted, storage: [:], endorsedIn: words.filter { $0.name == "Endorsed" }.map { ($0.block, $0.transaction) })
     }
 
-    private func event(_ contract: Contract, _ name: String, where isWanted: (PlacedEvent) -> Bool) async throws -> PlacedEvent {
-        guard let event = try await ledger.events(contract, [name], from: 0).first(where: isWanted) else { throw ExportError.absent(event: name) }
+    private func event(_ contract: Contract, _ name: String, _ fields: [String: ABI.Value]) async throws -> PlacedEvent {
+        guard let event = try await ledger.events(contract, [name], matching: fields, from: 0).first else { throw ExportError.absent(event: name) }
         return event
     }
 
@@ -43,7 +57,7 @@ package struct EvidenceExport: Sendable {
 
     private func section(_ job: U256, _ opened: PlacedEvent, _ settled: PlacedEvent) async throws -> SettlementSection {
         func ofJob(_ name: String) async throws -> [PlacedEvent] {
-            try await ledger.events(.market, [name], from: opened.block, to: settled.block).filter { $0["job"].asWord == job }
+            try await ledger.events(.market, [name], matching: ["job": .word(job)], from: opened.block, to: settled.block)
         }
         let session = settled["session"].asHash, order = Order(abi: opened["order"])
         guard let ready = try await ofJob("Ready").first(where: { $0["session"].asHash == session }), let attempt = UInt8(exactly: ready["attempt"].asUInt64) else { throw ExportError.absent(event: "Ready") }
@@ -86,22 +100,21 @@ package struct EvidenceExport: Sendable {
                         endorsedIn: [(block: UInt64, transaction: Hash32)] = []) async throws -> Bytes {
         guard let text = try await ledger.connection.call("entente_genesis").asString else { throw ExportError.genesisUnknown }
         let genesis = try GenesisFile(parsing: Bytes(text.utf8)), last = max(wanted.keys.max() ?? 0, storage.keys.max() ?? 0)
-        var selection = try HeaderSelection(genesis: genesis.header), places: [Hash32: EvidenceFile.Place] = [:]
-        var number: UInt64 = 1, raw = try await rawHeader(number)
-        while true {
-            let header = try header(raw), changes = try selection.changesValidators(header)
-            let following = number < last || changes ? try await self.following(number) : nil
-            var proofs: (receipts: [EvidenceFile.ReceiptProof], storage: [EvidenceFile.StorageProof])?
-            if wanted[number] != nil || storage[number] != nil {
-                proofs = (try await receipts(number, wanted[number] ?? [], header, &places), storage[number].map { [$0] } ?? [])
-            }
-            selection.add(raw, next: changes ? try await validators(after: number, following) : nil, proofs: proofs)
-            guard number < last, let following else { break }
-            (number, raw) = (number + 1, following)
+        var needed: [UInt64: (header: Header, raw: Bytes)] = [:], places: [Hash32: EvidenceFile.Place] = [:], entries: [EvidenceFile.Entry] = []
+        for change in try await changes(to: last) { needed[change.header.number] = change }
+        for number in Set(wanted.keys).union(storage.keys) where needed[number] == nil {
+            let raw = try await rawHeader(number)
+            needed[number] = (try header(raw), raw)
+        }
+        for (number, (header, raw)) in needed.sorted(by: { $0.key < $1.key }) {
+            entries.append(.init(
+                header: raw, next: try EvidenceFile.changesValidators(header) ? try await validators(after: number) : nil,
+                receipts: try await receipts(number, wanted[number] ?? [], header, &places), storage: storage[number].map { [$0] } ?? [],
+                tokens: try tokens(header.hash(try ExtraData(decoding: header.extraData)))))
         }
         var endorsements: [EvidenceFile.Place] = []
         for (_, transaction) in endorsedIn { if let place = places[transaction], !endorsements.contains(place) { endorsements.append(place) } }
-        let file = EvidenceFile(genesis: genesis.header.encoded, config: genesis.config, headers: selection.entries, subject: subject, endorsements: endorsements).encoded
+        let file = EvidenceFile(genesis: genesis.header.encoded, config: genesis.config, headers: entries, subject: subject, endorsements: endorsements).encoded
         let verdict = Evidence.verify(file, expectedGenesis: nil)
         guard verdict.isValid else { throw ExportError.unprovable(verdict.failure) }
         return file
@@ -111,14 +124,11 @@ package struct EvidenceExport: Sendable {
         guard let bytes = try await ledger.connection.call("debug_getRawHeader", [.quantity(number)]).asBytes else { throw ExportError.headerAbsent(number) }
         return bytes
     }
-    private func following(_ number: UInt64) async throws -> Bytes? {
-        try await ledger.blockNumber() > number ? try await rawHeader(number + 1) : nil
-    }
     private func header(_ raw: Bytes) throws -> Header { try Header(try RLP.decode(raw)) }
 
     /// The next header names them; after the newest block only Consortium does.
-    private func validators(after number: UInt64, _ following: Bytes?) async throws -> [Address] {
-        if let following { return try ExtraData(decoding: try header(following).extraData).validators }
+    private func validators(after number: UInt64) async throws -> [Address] {
+        if try await ledger.blockNumber() > number { return try ExtraData(decoding: try header(try await rawHeader(number + 1)).extraData).validators }
         return try await ledger.call(.consortium, "getValidators", at: number)[0].asList.map(\.asAddress)
     }
 
