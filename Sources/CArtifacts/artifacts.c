@@ -1,5 +1,7 @@
 #include "CArtifacts.h"
 
+#include "../../contracts/artifacts/digest.h"
+
 // #embed (C23) cannot stand in a macro, so each pair is written out.
 static const uint8_t Consortium_code[] = {
 #embed "../../contracts/artifacts/Consortium.bin"

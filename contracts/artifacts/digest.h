@@ -1,0 +1,1 @@
+// of all artifacts: e6fb625b39a0d9968f564e70ca7ca5cdb33be975d930371d1e63ce08f7a46b55
