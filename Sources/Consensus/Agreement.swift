@@ -5,9 +5,12 @@ import Primitives
 struct Agreement: Sendable {
     /// Our place among the validators of this height.
     let me: Int?
+    let quorum: Int
     var voices: [Voice]
     /// Justified proposals, by rising round; at most `QBFT.maximumProposals`.
     var candidates: [Candidate] = []
+    /// Every lock that the newest ROUND-CHANGE of some validator names, once: blocks may be large.
+    private(set) var locks: [Lock] = []
     var acceptedRound: UInt32?
     var committedRound: UInt32?
     var verdicts: [Hash32: QBFT.Verdict] = [:]
@@ -25,7 +28,7 @@ struct Agreement: Sendable {
     var decided: SealedBlock?
 
     init(_ head: Head, me: Address) {
-        self.me = head.validators.index(of: me)
+        (self.me, quorum) = (head.validators.index(of: me), head.validators.quorum)
         voices = Array(repeating: Voice(), count: head.validators.count)
     }
 
@@ -43,7 +46,8 @@ struct Agreement: Sendable {
     struct Voice: Sendable {
         /// The highest round it was heard in: for timers, never for safety.
         var round: UInt32 = 0
-        var roundChange: RoundChange?
+        /// Newest; its block and PREPAREs are in `locks`.
+        var roundChange: Signed<RoundChangePayload>?
         var prepares = Ballots<PreparePayload>()
         var commits = Ballots<CommitPayload>()
     }
@@ -52,7 +56,7 @@ struct Agreement: Sendable {
     func block(_ hash: Hash32, _ lock: Lock?) -> UnsealedBlock? {
         candidates.last { $0.proposal.block.hash == hash }?.proposal.block
             ?? lock.flatMap { $0.block.hash == hash ? $0.block : nil }
-            ?? voices.lazy.compactMap(\.roundChange?.block).first { $0.hash == hash }
+            ?? locks.first { $0.block.hash == hash }?.block
     }
     func candidate(_ round: UInt32) -> Candidate? { candidates.last { $0.proposal.round == round } }
 
@@ -60,6 +64,14 @@ struct Agreement: Sendable {
         let at = candidates.firstIndex { $0.proposal.round > candidate.proposal.round } ?? candidates.count
         candidates.insert(candidate, at: at)
         if candidates.count > QBFT.maximumProposals { candidates.removeFirst() }
+    }
+    /// A lock goes only when nobody names it any more: who brought it first may be a liar who leaves at once.
+    mutating func store(_ change: RoundChange, of index: Int) {
+        voices[index].roundChange = change.signed
+        if let prepared = change.signed.payload.prepared, let block = change.block, !locks.contains(where: { $0.prepared == prepared }) {
+            locks.append(Lock(block: block.proposed(in: prepared.round), prepares: Array(change.prepares.prefix(quorum))))
+        }
+        locks.removeAll { lock in !voices.contains { $0.roundChange?.payload.prepared == lock.prepared } }
     }
     mutating func remember(own message: Message) {
         ownMessages.removeAll { $0.code == message.code }

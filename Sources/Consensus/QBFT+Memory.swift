@@ -41,7 +41,7 @@ extension QBFT {
             agreement.voices[me].commits.store(m, isVerified: true)
             if m.payload.round == round { agreement.committedRound = round }
         case .roundChange(let m):
-            agreement.voices[me].roundChange = m
+            agreement.store(m, of: me)
             effects.append(.startTimer(.resend(height: height), milliseconds: 5 * settings.requestTimeoutMilliseconds))
         }
     }
@@ -117,11 +117,9 @@ extension QBFT {
         let place = Watermark(height: height, round: min(highest, .max - 1))
         effects.append(.persist(.watermark(place)))
         signingGuard.advance(to: place)
-        let changes = agreement.voices.compactMap(\.roundChange).filter { $0.block != nil }
-        if let best = changes.max(by: { $0.signed.payload.prepared!.round < $1.signed.payload.prepared!.round }), let block = best.block {
-            let lock = Lock(block: block, prepares: Array(best.prepares.prefix(validators.quorum)))
-            self.lock = lock
-            effects.append(.persist(.lock(lock)))
+        if let highest = agreement.locks.max(by: { $0.round < $1.round }) {
+            lock = highest
+            effects.append(.persist(.lock(highest)))
         }
         enter(place.round + 1, announcing: true)
     }

@@ -116,13 +116,15 @@ extension QBFT {
     mutating func propose() {
         guard maySign, proposer(round) == address, agreement.acceptedRound != round, agreement.proposing != .done else { return }
         if round == 0 { return buildFresh() }
-        let changes = agreement.voices.compactMap(\.roundChange).filter { $0.round == round }
+        let changes = agreement.voices.compactMap(\.roundChange).filter { $0.payload.round == round }
         guard changes.count >= validators.quorum else { return }
-        let locks = agreement.voices.compactMap(\.roundChange).filter { $0.round == round }.compactMap(\.signed.payload.prepared)
-        guard let highest = locks.max(by: { $0.round < $1.round }) else { return buildFresh() }
-        guard let carrier = changes.first(where: { $0.signed.payload.prepared == highest && $0.block != nil }), let block = carrier.block else { return }
+        guard let carrier = changes.filter({ $0.payload.prepared != nil }).max(by: { $0.payload.prepared!.round < $1.payload.prepared!.round }) else {
+            return buildFresh()
+        }
+        guard let lock = agreement.locks.first(where: { $0.prepared == carrier.payload.prepared }) else { preconditionFailure("a lock that is named is kept") }
+        let block = lock.block
         switch verdict(on: block) {
-        case .valid: send(block.proposed(in: round), prepares: Array(carrier.prepares.prefix(validators.quorum)), with: carrier.signed)
+        case .valid: send(block.proposed(in: round), prepares: lock.prepares, with: carrier)
         case .invalid: stop(.quorumForInvalidBlock(block.hash))
         case .unable, nil: return
         }
@@ -165,7 +167,7 @@ extension QBFT {
     private mutating func send(_ block: UnsealedBlock, prepares: [Prepare], with carrier: Signed<RoundChangePayload>?) {
         // Exactly q, ascending by author; the one that names the highest lock is always among them, and none that names one if the
         // block is fresh: such a one may have come while the block was built.
-        var chosen = round == 0 ? [] : agreement.voices.compactMap(\.roundChange?.signed).filter {
+        var chosen = round == 0 ? [] : agreement.voices.compactMap(\.roundChange).filter {
             $0.payload.round == round && (carrier != nil || $0.payload.prepared == nil)
         }
         guard round == 0 || chosen.count >= validators.quorum else { return agreement.proposing = .idle }

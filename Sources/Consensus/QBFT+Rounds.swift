@@ -6,9 +6,9 @@ extension QBFT {
     mutating func onRoundChange(_ m: RoundChange, from sender: Int) {
         let author = validators.addresses[sender]
         if let known = agreement.voices[sender].roundChange {
-            guard m.round >= known.round else { return }
-            if m.round == known.round {
-                if m.signed.payload != known.signed.payload { report(known.signed, m.signed, by: author) }
+            guard m.round >= known.payload.round else { return }
+            if m.round == known.payload.round {
+                if m.signed.payload != known.payload { report(known, m.signed, by: author) }
                 return
             }
         }
@@ -18,21 +18,7 @@ extension QBFT {
                 return effects.append(.misbehaved(author, .lockInvalid))
             }
         } else if m.block != nil || !m.prepares.isEmpty { return effects.append(.misbehaved(author, .lockInvalid)) }
-        agreement.voices[sender].roundChange = m
-        keepOneCarrierPerLock()
-    }
-
-    /// Blocks may be large: of all ROUND-CHANGEs only one keeps the block and PREPAREs of the highest lock; of the others the signed
-    /// payload is enough to justify.
-    private mutating func keepOneCarrierPerLock() {
-        var best: Int?
-        for (index, voice) in agreement.voices.enumerated() where voice.roundChange?.block != nil && index != agreement.me {
-            guard let last = best else { best = index; continue }
-            let isHigher = voice.roundChange!.signed.payload.prepared!.round > agreement.voices[last].roundChange!.signed.payload.prepared!.round
-            let loser = isHigher ? last : index
-            if isHigher { best = index }
-            (agreement.voices[loser].roundChange!.block, agreement.voices[loser].roundChange!.prepares) = (nil, [])
-        }
+        agreement.store(m, of: sender)
     }
 
     /// f+1 validators are in a higher round (our own counted as it is): one of them is honest, follow.
@@ -40,7 +26,7 @@ extension QBFT {
         guard maySign else { return }
         var rounds: [UInt32] = []
         for (index, voice) in agreement.voices.enumerated() {
-            if index == agreement.me { rounds.append(round) } else if let change = voice.roundChange { rounds.append(change.round) }
+            if index == agreement.me { rounds.append(round) } else if let change = voice.roundChange { rounds.append(change.payload.round) }
         }
         rounds.sort(by: >)
         guard rounds.count > validators.maximumFaulty, rounds[validators.maximumFaulty] > round else { return }
@@ -63,7 +49,7 @@ extension QBFT {
         signingGuard.advance(to: place)
         guard announcing, let signed = signingGuard.sign(RoundChangePayload(height: height, round: r, prepared: lock?.prepared)) else { return }
         let change = RoundChange(signed: signed, block: lock?.block, prepares: lock?.prepares ?? [])
-        agreement.voices[agreement.me!].roundChange = change
+        agreement.store(change, of: agreement.me!)
         say(.roundChange(change))
         effects.append(.startTimer(.resend(height: height), milliseconds: 5 * settings.requestTimeoutMilliseconds))
     }
@@ -73,14 +59,16 @@ extension QBFT {
     /// Every validator gets a turn before the time doubles; at most eightfold.
     package func timeout(_ r: UInt32) -> UInt64 { settings.requestTimeoutMilliseconds << min(UInt64(r) / UInt64(validators.count), 3) }
 
-    /// Round 0 counts when there is something to wait for; a later round when q validators are known in it or beyond, or with its
-    /// proposal. So without a quorum nobody climbs.
+    /// Round 0 counts when there is something to wait for; a later round when q validators that are linked are known in it or beyond,
+    /// or with its proposal. So without a quorum nobody climbs, whatever a liar claimed before it went.
     mutating func startClock() {
         guard maySign, agreement.decided == nil else { return }
         if round == 0, transactionsWaiting { agreement.hasReason = true }
         guard !agreement.clockRuns else { return }
         if round == 0 { guard agreement.hasReason else { return } } else if agreement.acceptedRound != round {
-            let present = agreement.voices.enumerated().count { $0.offset == agreement.me || $0.element.round >= round }
+            let present = agreement.voices.enumerated().count {
+                $0.offset == agreement.me || ($0.element.round >= round && links[validators.addresses[$0.offset]] != nil)
+            }
             guard present >= validators.quorum else { return }
         }
         agreement.clockRuns = true
@@ -118,8 +106,6 @@ extension QBFT {
         if let known = links[peer]?.status, status.headNumber >= known.headNumber { links[peer]!.status = status }
         if status.headNumber > head.number { claim(status.headNumber, by: peer) }
     }
-
-    func isLinked(_ peer: Address) -> Bool { links[peer] != nil }
 
     // MARK: heights ahead
 

@@ -167,7 +167,7 @@ package struct QBFT: Sendable {
     package var maySign: Bool { agreement.me != nil && amnesiacSince == nil && stopped == nil && signingGuard.watermark.height == height }
     /// Entries of all buffers; bounded by about 30 a validator.
     package var bufferedCount: Int {
-        ahead.count + agreement.candidates.count + claims.count + authors.count + agreement.verdicts.count
+        ahead.count + agreement.candidates.count + agreement.locks.count + claims.count + authors.count + agreement.verdicts.count
             + agreement.voices.reduce(0) { $0 + $1.prepares.items.count + $1.commits.items.count }
     }
     package var isDeciding: Bool { agreement.decided != nil }

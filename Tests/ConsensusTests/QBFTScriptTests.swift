@@ -129,6 +129,34 @@ import Testing
         """)
 }
 
+@Test func aLiarWhoBringsALockAndLeavesDoesNotTakeItAlong() throws {
+    try Script(we: "B").play("""
+        C prepares X in round 0
+        A changes to round 9 holding X of round 0 prepared by A C D
+        C changes to round 1 holding X of round 0 prepared by A C D
+        > saves that it may sign in round 1
+        > changes to round 1
+        D changes to round 1
+        > asks whether X is valid
+        X is valid
+        > proposes X in round 1 again
+        > prepares X in round 1
+        """)
+    try Script(we: "B").play("""
+        C prepares X in round 0
+        A changes to round 1 holding X of round 0 prepared by A C D
+        C changes to round 1 holding X of round 0 prepared by A C D
+        > saves that it may sign in round 1
+        > changes to round 1
+        > asks whether X is valid
+        A changes to round 9
+        D changes to round 1
+        X is valid
+        > proposes X in round 1 again
+        > prepares X in round 1
+        """)
+}
+
 @Test func aLockWithoutItsQuorumIsDropped() throws {
     try Script(we: "B").play("""
         A prepares X in round 0
