@@ -148,10 +148,12 @@ struct CertificateForger: ByzantineActor {
     }
 }
 
-/// Always in the last round there is.
+/// Always in the last round there is, with the lock that it heard of first, so that the lock is known but of no use there.
 struct RoundRacer: ByzantineActor {
     mutating func incoming(_ message: Message, _ forge: Forge, _ random: inout SeededGenerator) -> [Message] {
-        message.code == .roundChange || random.chance(10) ? [forge.roundChange(message.height, .max), forge.prepare(message.height, .max - 1, .zero)] : []
+        var lock: Lock?
+        if case .roundChange(let m) = message { lock = m.block.map { Lock(block: $0, prepares: m.prepares) } } else if !random.chance(10) { return [] }
+        return [forge.roundChange(message.height, .max, lock), forge.prepare(message.height, .max - 1, .zero)]
     }
 }
 

@@ -20,6 +20,9 @@ package enum Violation: Sendable, Equatable {
     case stopped(node: Int, String)
     case codec(String)
     case runaway(events: Int)
+    /// The scenario broke its own assumption, and nothing is promised: more than f are liars or without memory, or q without memory
+    /// begin a chain of their own.
+    case unfair(liars: Int, amnesiacs: Int)
 
     /// Apart from a fork itself, what only shows that a record was missing.
     package var isFork: Bool { if case .fork = self { true } else { false } }

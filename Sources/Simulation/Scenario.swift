@@ -9,6 +9,8 @@ struct Scenario {
     let spare: Int?
     /// Validates until transaction 4.
     let leaver: Int?
+    /// f of the smallest list of validators that the run sees.
+    let maximumFaulty: Int
     let actors: [(any ByzantineActor)?]
     let skews: [Int64]
     let usesSecp256k1: Bool
@@ -27,7 +29,7 @@ struct Scenario {
     /// Wipes f+1 at once, in one moment.
     let wipesMajority: Bool
     let cutsPower: Bool
-    /// Nodes in two parts none of which has a quorum, for the first part of the run.
+    /// After a good start the nodes are in two parts, most often none with a quorum.
     let halves: Bool
 
     static let tolerance: Int64 = 2000
@@ -36,11 +38,12 @@ struct Scenario {
         self.control = control
         let sizes = [4, 4, 4, 4, 4, 4, 4, 4, 4, 7, 7, 5, 6, 6, 3, 2, 1, 10]
         let n = control == .weakQuorum ? 6 : control == .none ? random.pick(sizes) : 4
-        let f = (n - 1) / 3
         let changes = control == .none && n >= 4 && random.chance(15)
         spare = changes && random.chance(60) ? random.below(n + 1) : nil
         nodeCount = spare == nil ? n : n + 1
         leaver = changes && n >= 5 && spare == nil ? random.below(n) : nil
+        let f = ((leaver == nil ? n : n - 1) - 1) / 3
+        maximumFaulty = f
         usesSecp256k1 = control == .none && seed % 100 == 7
         usesCodec = usesSecp256k1 || (control == .none && seed % 8 == 3)
         wipesMajority = control == .none && n >= 4 && !changes && random.chance(6)
@@ -120,9 +123,15 @@ struct Scenario {
     private func strikes(_ index: Int, _ effect: QBFT.Effect, _ world: World) -> Bool {
         guard crashPerMille > 0, !world.isCalm, world.isHonest(index) else { return false }
         switch effect {
-        case .persist, .broadcast, .decide: return world.random.below(1000) < crashPerMille
+        case .persist, .broadcast, .decide: return world.random.below(1000) < crashPerMille && mayForget(index, world)
         default: return false
         }
+    }
+    /// A crash before the first record of all leaves a store like a new one: the node comes back amnesiac, and beside liars or wiped
+    /// disks it might be one too many. Elsewhere everyone's status is true, and fewer than q without memory get it back.
+    private func mayForget(_ index: Int, _ world: World) -> Bool {
+        let node = world.nodes[index]
+        return node.watermark != nil || node.wipes > 0 || index == spare || (world.honest.count == nodeCount && !wipesMajority)
     }
 
     func fault(_ world: World) {
@@ -159,10 +168,13 @@ struct Scenario {
             world.schedule(UInt64(faultMilliseconds), .reconnect(index, peer))
         }
     }
-    /// Links that cannot come up now: the two parts, until calm.
+    /// Links between the two parts: down from the cut until calm.
     func isCut(_ a: Int, _ b: Int, _ world: World) -> Bool {
-        halves && !world.isCalm && (a < nodeCount / 2) != (b < nodeCount / 2)
+        world.isCut && !world.isCalm && (a < nodeCount / 2) != (b < nodeCount / 2)
     }
+    var cutMilliseconds: UInt64 { 2000 }
+    /// Well after the cut: a round that q were known in may still end.
+    var notedMilliseconds: UInt64 { 15_000 }
 
     /// The larger part would go on deciding.
     var hasQuorumInAPart: Bool { nodeCount - nodeCount / 2 >= (2 * nodeCount + 2) / 3 }
@@ -171,7 +183,7 @@ struct Scenario {
     /// and reconnections in between.
     func livenessBound(_ world: World) -> UInt64 {
         let rounds = world.honest.compactMap { world.nodes[$0].machine?.round }
-        let f = UInt64((nodeCount - 1) / 3), high = UInt64(min(rounds.max() ?? 0, 64))
+        let f = UInt64(maximumFaulty), high = UInt64(min(rounds.max() ?? 0, 64))
         let slowest = world.nodes.compactMap { $0.machine?.timeout(UInt32(high)) }.max() ?? 1000
         return 2 * ((f + 2) * min(2 * slowest, 8000) + 5_000 + 1_000) + high * slowest
     }

@@ -25,6 +25,7 @@ package final class World {
             case submit
             case fault
             case calm
+            case cut
             case noteRounds
             case powerLoss(Int, life: Int)
         }
@@ -53,11 +54,14 @@ package final class World {
     var judge: Judge
     var isCalm = false
     private var nextTransaction: UInt64 = 1
+    private(set) var isCut = false
     private var hasCutPower = false
     private var notedRounds: [UInt32] = []
     package private(set) var highestRound: UInt32 = 0
     package private(set) var crashes = 0
-    package private(set) var deliveries = 0
+    private var deliveries = 0
+    /// Gets a line for each input of a node.
+    package var trace: ((String) -> Void)?
     package var violations: [Violation] { judge.violations }
 
     package init(seed: UInt64, control: Control = .none) {
@@ -96,7 +100,10 @@ package final class World {
         schedule(0, .submit)
         if scenario.faultEvery > 0 { schedule(UInt64(scenario.faultEvery), .fault) }
         schedule(UInt64(scenario.faultMilliseconds), .calm)
-        if scenario.halves { schedule(UInt64(scenario.faultMilliseconds / 2), .noteRounds) }
+        if scenario.halves {
+            schedule(scenario.cutMilliseconds, .cut)
+            schedule(scenario.notedMilliseconds, .noteRounds)
+        }
         var target: UInt64?, deadline = UInt64.max, events = 0
         while let event = pop() {
             now = event.time
@@ -182,6 +189,7 @@ package final class World {
         case .fault: scenario.fault(self)
         case .calm: calm()
         case .powerLoss(let index, let life): if nodes[index].life == life, !isCalm { crash(index, writing: nil) }
+        case .cut: cut()
         case .noteRounds: notedRounds = nodes.map { $0.machine?.round ?? 0 }
         }
     }
@@ -189,6 +197,7 @@ package final class World {
     func feed(_ index: Int, _ input: QBFT.Input) {
         guard nodes[index].machine != nil else { return }
         let effects = nodes[index].machine!.on(input, now: clock(index))
+        trace(index, input, effects)
         carryOut(index, effects)
     }
     private func clock(_ index: Int) -> UInt64 { UInt64(Int64(now) + nodes[index].skew) }
@@ -368,12 +377,22 @@ package final class World {
         if nodes[index].pool.count == 1 { feed(index, .transactionsWaiting(true)) }
     }
 
+    private func cut() {
+        isCut = true
+        for a in nodes.indices {
+            for b in nodes.indices where a < b && scenario.isCut(a, b, self) { resetLink(a, b, after: 100) }
+        }
+    }
     private func calm() {
         for (index, before) in notedRounds.enumerated() where isHonest(index) && !scenario.hasQuorumInAPart {
             let round = nodes[index].machine?.round ?? 0
             if round > before { judge.report(.roundsGrew(node: index, from: before, to: round)) }
         }
         isCalm = true
+        trace?("calm \(scenario)")
+        let liars = nodes.count - honest.count, amnesiacs = honest.count { nodes[$0].watermark == nil }
+        let bound = liars > 0 ? scenario.maximumFaulty - liars : ledger.genesis.head.validators.quorum - 1
+        if amnesiacs > bound, nodes.contains(where: { $0.head.number > 0 }) { judge.report(.unfair(liars: liars, amnesiacs: amnesiacs)) }
         for index in nodes.indices {
             nodes[index].skew = isHonest(index) ? nodes[index].skew % 800 : nodes[index].skew
             if nodes[index].machine == nil { start(index) }
@@ -398,9 +417,12 @@ package final class World {
     }
     package var summary: Summary {
         Summary(heights: honest.map { nodes[$0].head.number }.max() ?? 0, highestRound: highestRound, crashes: crashes, equivocations: judge.equivocations,
-                wipes: nodes.reduce(0) { $0 + $1.wipes }, liars: nodes.count - honest.count, calmMilliseconds: judge.calmTook)
+                wipes: nodes.reduce(0) { $0 + $1.wipes }, liars: nodes.count - honest.count, deliveries: deliveries,
+                calmMilliseconds: judge.calmTook, failed: !violations.isEmpty)
     }
     package struct Summary: Sendable {
-        package let heights: UInt64, highestRound: UInt32, crashes: Int, equivocations: Int, wipes: Int, liars: Int, calmMilliseconds: UInt64?
+        package let heights: UInt64, highestRound: UInt32, crashes: Int, equivocations: Int, wipes: Int, liars: Int, deliveries: Int
+        /// Two heights after healing.
+        package let calmMilliseconds: UInt64?, failed: Bool
     }
 }
