@@ -37,7 +37,7 @@ tidy:
 contracts: python
 	.venv/bin/python contracts/build.py
 
-## 100,000 seeds of the consensus simulator
+## 100,000 seeds of the consensus simulator; every deviation from every message of the joint question
 soak: libraries
 	@tools/build --tests
 	ENTENTE_SEEDS=100000 $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports --filter Seed

@@ -88,8 +88,9 @@ nonisolated(unsafe) private var random = SplitMix(state: 4)     // used by one t
 }
 
 @Test func aValueOutsideTheListingNeverLeavesItsOwner() throws {
-    guard var (fixture, plan) = try demo() else { return }
+    guard let (demo, plan) = try demo() else { return }
     let use = plan.uses.firstIndex { $0.schema.member == "insurer" }!
+    var fixture = demo
     #expect(throws: LocalEvaluator.LocalError.outside(table: "progress", row: 17, column: "target", value: "9999", bounds: "25…346")) {
         fixture.tables["insurer.progress"]!.raw[1][16] = .text("9999")
         _ = try fixture.handIn(plan)

@@ -1,7 +1,6 @@
 import Ciphers
 import MPC
 import Primitives
-import Synchronization
 import Testing
 
 /// A program that uses every operation; what it shows is fixed by its inputs, but for the coin.
@@ -27,122 +26,54 @@ private func everything(_ s: Session, _ x: Words, _ y: Words, _ b: Bits) async t
     return try await [first.0, first.1, first.2] + second + [s.open(rounded)]
 }
 
-private struct Attack: Sendable {
-    let liar: Int
-    let round: Int
-    let peer: Int
-    let isOutgoing: Bool
-    let name: String
-    let edit: @Sendable (_ frame: Bytes, _ earlier: [Bytes]) -> Bytes
-}
-
 private let rows = 5
 private let world = World(seed: 11)
 private let xs = world.share(words(rows).map { $0 & 0x3fff }, count: rows, in: Z64.self, label: 1)
 private let ys = world.share(words(rows, seed: 2).map { $0 & 0x3fff }, count: rows, in: Z64.self, label: 2)
 private let bs = world.share(bits(planes: 6, count: rows), planes: 6, count: rows, in: Z2.self, label: 3)
 
-private func run(_ attack: Attack? = nil, sent: Recorder.Sent? = nil) async -> [Outcome<[Column]>] {
-    await world.run(wrap: { party, channel in
-        if let sent { return Recorder(base: channel, sent: sent, party: party) }
-        guard let attack, attack.liar == party else { return channel }
-        let earlier = Mutex<[Bytes]>([])
-        let edit: DeviatingChannel.Edit = { round, peer, frame in
-            guard peer == attack.peer else { return frame }
-            return earlier.withLock { earlier in
-                defer { earlier.append(frame) }
-                return round == attack.round ? attack.edit(frame, earlier) : frame
-            }
-        }
-        return attack.isOutgoing ? DeviatingChannel(channel, outgoing: edit) : DeviatingChannel(channel, incoming: edit)
-    }) { s throws(SessionError) in try await everything(s, xs[s.party], ys[s.party], bs[s.party]) }
-}
-
-/// Every objection, judged over the claims: the liar's own claim may be honest, another digest, or "none".
-private func accused(_ outcomes: [Outcome<[Column]>], liar: Int) -> [(Int, Int)] {
-    var pairs: [(Int, Int)] = []
-    for outcome in outcomes {
-        guard case .failure(.objection(let objections)) = outcome.result else { continue }
-        for objection in objections {
-            let row = objection.slot.parties
-            for lie in [nil, sha256([1]), outcomes[liar].session.claim(for: objection.slot)] {
-                let claim = { (p: Int) in p == liar ? lie : outcomes[p].session.claim(for: objection.slot) }
-                let received = row.r == liar ? lie : objection.received
-                pairs.append(judge(row, sender: claim(row.s), witness: claim(row.v), receiver: received))
-            }
-        }
-    }
-    return pairs
+private func attack() async throws -> Attack<[Column]> {
+    try await Attack(world) { s throws(SessionError) in try await everything(s, xs[s.party], ys[s.party], bs[s.party]) }
 }
 
 @Test func everyRewrittenDroppedReplayedOrReorderedMessageIsHarmlessOrCaughtWithItsLiar() async throws {
-    let sent = Recorder.Sent(), honest = await run(sent: sent), truth = try honest[0].result.get()
-    for outcome in honest { #expect(try outcome.result.get() == truth) }
-    let log = sent.frames.withLock { $0 }, rounds = honest[0].session.traffic.rounds
-    #expect(rounds > 20)
-    var attacks: [Attack] = []
-    for (liar, peer) in (0..<4).flatMap({ a in (0..<4).filter { $0 != a }.map { (a, $0) } }) {
-        let sent = log.filter { $0.from == liar && $0.to == peer }.map(\.frame),
-            got = log.filter { $0.from == peer && $0.to == liar }.map(\.frame)
-        #expect(sent.count == rounds && got.count == rounds)
-        for round in 0..<rounds {
-            for (name, edit) in frameEdits {
-                for (isOutgoing, frame) in [(true, sent[round]), (false, got[round])] where !frame.isEmpty || name == "lengthen" {
-                    attacks.append(Attack(liar: liar, round: round, peer: peer, isOutgoing: isOutgoing, name: name, edit: edit))
-                }
-            }
-            // Each single message, payload or MAC: one bit.
-            var start = 0
-            for (k, part) in entries((liar, peer, sent[round])).enumerated() {
-                let at = start + 16
-                attacks.append(
-                    Attack(liar: liar, round: round, peer: peer, isOutgoing: true, name: "flip in message \(k)") { frame, _ in
-                        var frame = frame
-                        frame[at] ^= 1
-                        return frame
-                    })
-                start = at + part.1.count
-            }
-        }
-    }
+    let attack = try await attack(), places = attack.places
+    for shown in attack.honest { #expect(shown == attack.honest[0]) }
+    #expect(attack.rounds > 20)
     var caught = 0, harmless = 0
-    for attack in attacks {
-        let outcomes = await run(attack)
-        let honest = outcomes.filter { $0.session.party != attack.liar }
-        if honest.allSatisfy({ (try? $0.result.get()) != nil }) { harmless += 1 } else { caught += 1 }
-        for outcome in honest {
-            switch outcome.result {
-            case .success(let shown): #expect(shown == truth, "\(attack)")
-            case .failure(.unexpectedFrame(let from)), .failure(.channel(.frameTooLong(let from, _))):
-                #expect(from == attack.liar, "\(attack)")
-            case .failure(.objection), .failure(.channel(.peerStopped)): break
-            case .failure(let other): Issue.record("\(other) from \(attack)")
+    for (n, place) in places.enumerated() {
+        // What is sent is changed in every way; what is misread, in one after the other.
+        let kinds = place.isOutgoing ? Deviation.Kind.allCases : [Deviation.Kind.allCases[n % Deviation.Kind.allCases.count]]
+        for deviation in kinds.compactMap({ attack.deviation($0, at: place, bit: n) }) {
+            switch await attack.verdict(on: deviation) {
+            case .caught: caught += 1
+            case .harmless: harmless += 1
+            case .breach(let breach): Issue.record("\(breach) by \(deviation)")
             }
         }
-        for pair in accused(outcomes, liar: attack.liar) {
-            #expect(pair.0 == attack.liar || pair.1 == attack.liar, "\(pair) accused by \(attack)")
-        }
     }
-    print("attacks: \(attacks.count) deviations, \(caught) caught, \(harmless) without effect")
-    #expect(caught > 2000)
+    print("attacks: \(places.count) messages, \(caught) deviations caught, \(harmless) without effect")
+    #expect(caught > 2_000)
 }
 
-private let frameEdits: [(String, @Sendable (Bytes, [Bytes]) -> Bytes)] = [
-    ("drop", { _, _ in [] }),
-    ("truncate", { frame, _ in Bytes(frame.dropLast()) }),
-    ("lengthen", { frame, _ in frame + [0] }),
-    ("replay", { frame, earlier in earlier.last { !$0.isEmpty && $0.count <= frame.count } ?? frame }),
-    (
-        "reorder",
-        { frame, _ in
-            let parts = entries((0, 1, frame))
-            guard let first = parts.first, parts.count > 1 else { return frame }
-            let head = 16 + first.1.count
-            return Bytes(frame[head...] + frame[..<head])
+/// Controls: two parties that collude, and a verdict that points the wrong way, must turn the test above red.
+@Test func theAttackTestSeesWrongResultsAndWrongAccusations() async throws {
+    let attack = try await attack()
+    var wrong = 0, accused = 0, misjudged = 0
+    for place in attack.places {
+        if let deviation = attack.collusion(at: place) {
+            switch await attack.verdict(on: deviation) {
+            case .breach(.wrong): wrong += 1
+            case .breach(.innocentsAccused): accused += 1
+            case let verdict: #expect(verdict == .harmless || verdict == .caught)     // the one that sent may still be in the pair
+            }
         }
-    ),
-    ("zero", { frame, _ in Bytes(repeating: 0, count: frame.count) }),
-]
+        if place.isOutgoing, let deviation = attack.deviation(.firstByte, at: place),
+           case .breach(.innocentsAccused) = await attack.verdict(on: deviation, judge: { row, _, _, _ in (row.r, row.o) }) { misjudged += 1 }
+    }
+    print("controls: \(wrong) wrong results, \(accused) innocent pairs by collusion, \(misjudged) by a wrong verdict")
+    #expect(wrong > 10 && accused > 10 && misjudged > 100)
+}
 
 /// No word of an input stands in what any party hands to its channel, in either byte order; nor do the shares' sums.
 @Test func noPlaintextLeavesAParty() async throws {

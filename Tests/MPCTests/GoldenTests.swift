@@ -3,40 +3,14 @@ import Ciphers
 import Foundation
 import MPC
 import Primitives
-import Synchronization
 import Testing
 
-/// Keeps what a party hands to its channel.
-struct Recorder: Channel {
-    let base: any Channel
-    let sent: Sent
-
-    final class Sent: Sendable {
-        let frames = Mutex<[(from: Int, to: Int, frame: Bytes)]>([])
-    }
-    let party: Int
-    func exchange(_ frames: [Bytes], expecting: [Int]) async throws(ChannelError) -> [Bytes] {
-        sent.frames.withLock { for p in 0..<4 where p != party { $0.append((party, p, frames[p])) } }
-        return try await base.exchange(frames, expecting: expecting)
-    }
-}
 struct Entry: Hashable {
     let step: UInt64, row: UInt32, from: Int, to: Int
 }
-/// The entries of a frame: step u64 ‖ row u32 ‖ length u32 ‖ bytes.
+/// The messages of a frame, with their links.
 func entries(_ sent: (from: Int, to: Int, frame: Bytes)) -> [(Entry, Bytes)] {
-    var out: [(Entry, Bytes)] = [], at = 0
-    let number = { (range: Range<Int>) in sent.frame[range].reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
-    while at < sent.frame.count {
-        let count = Int(number(at + 12..<at + 16))
-        out.append(
-            (
-                Entry(step: number(at..<at + 8), row: UInt32(number(at + 8..<at + 12)), from: sent.from, to: sent.to),
-                Bytes(sent.frame[at + 16..<at + 16 + count])
-            ))
-        at += 16 + count
-    }
-    return out
+    FrameEntry.all(of: sent.frame).map { (Entry(step: $0.step, row: $0.row, from: sent.from, to: sent.to), Bytes(sent.frame[$0.payload])) }
 }
 
 @Test func payloadsEqualTheModelsTranscript() async throws {
