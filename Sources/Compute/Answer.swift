@@ -26,7 +26,7 @@ extension Plan {
         for group in 0..<n {
             let count = words[group]
             guard count > 0 || (!query.isGrouped && hidden == 0) else { continue }
-            shown.append((groups.labels[group], aggregates.map { value(of: $0, words, group, n) }))
+            shown.append((groups.labels[group], aggregates.prefix(query.shownAggregates).map { value(of: $0, words, group, n) }))
         }
         let notice = hidden == 0 ? nil : "\(hidden) group\(hidden == 1 ? "" : "s") hidden: smallest group \(smallestGroup) (\(smallestGroupTables.joined(separator: ", ")))"
         return query.answer(shown, hiddenGroups: hidden, notice: notice)
@@ -34,6 +34,7 @@ extension Plan {
     private func value(of aggregate: AggregateWords, _ words: Column, _ group: Int, _ n: Int) -> Value {
         func word(_ index: Int) -> Int128 { Int128(Int64(bitPattern: words[(1 + index) * n + group])) }
         let value = word(aggregate.value), count = word(aggregate.count)
+        if aggregate.kind == .minimum || aggregate.kind == .maximum { return count == 0 ? .null : .of(aggregate.low + value, aggregate.type) }
         return aggregate.kind.value(total: value, spread: value, count: count, scale: aggregate.scale)
     }
 }
@@ -67,7 +68,7 @@ extension BoundQuery {
             return descending ? order > 0 : order < 0
         }
         var groups = shown
-        if !order.isEmpty {
+        if !order.isEmpty || limit != nil {
             groups.sort { a, b in
                 for key in order {
                     let x = evaluate(key.expression, a), y = evaluate(key.expression, b)
@@ -77,7 +78,7 @@ extension BoundQuery {
                 return false
             }
         }
-        let rows = groups.map { group in outputs.map { evaluate($0.expression, group) } }
+        let rows = groups.prefix(limit ?? groups.count).map { group in outputs.map { evaluate($0.expression, group) } }
         return Answer(columns: outputs.map(\.name), rows: rows, hiddenGroups: hiddenGroups, notice: notice)
     }
 }

@@ -23,16 +23,34 @@ struct Binder {
     private mutating func bindTop(_ syntax: QuerySyntax) throws(QueryError) {
         for cte in syntax.ctes { ctes[cte.name] = try derive(cte.query) }
         guard syntax.selects.count == 1 else { throw .plan(construct: "UNION ALL of answers", remedy: "ask the parts one by one, or put UNION ALL inside FROM") }
-        let select = syntax.selects[0]
-        if select.distinct { throw .plan(construct: "SELECT DISTINCT", remedy: "write GROUP BY with COUNT(*)") }
-        if select.having != nil { throw .plan(construct: "HAVING", remedy: "leave it out and filter the groups you are shown") }
-        if syntax.limit != nil { throw .plan(construct: "LIMIT", remedy: "leave it out and cut the groups you are shown") }
+        var select = syntax.selects[0]
+        if select.distinct { select = try Self.groupedDistinct(select) }
         for source in select.from { try add(source) }
         if let filter = select.filter { for conjunct in conjuncts(of: filter) { try addCondition(conjunct) } }
         try settleJoins()
         try bindGroups(select)
         try bindOutputs(select)
         try bindOrder(syntax.order)
+        query.shownAggregates = query.aggregates.count
+        query.limit = syntax.limit
+        if let having = select.having { query.having = try grouped(having) }
+        guard query.isGrouped else {
+            // One row, whose count 0 could not be told from a row that is left out.
+            if query.having != nil { throw .plan(construct: "HAVING without GROUP BY", remedy: "leave it out and look at the row you are shown") }
+            if query.limit == 0 { throw .plan(construct: "LIMIT 0 without GROUP BY", remedy: "leave it out") }
+            return
+        }
+    }
+    /// Different rows of the items are the groups by them.
+    private static func groupedDistinct(_ select: SelectSyntax) throws(QueryError) -> SelectSyntax {
+        var out = select
+        for case .expression(let item, _) in select.items {
+            guard !holdsAggregate(item), select.groups.isEmpty, select.having == nil else { throw .plan(construct: "SELECT DISTINCT over groups", remedy: "leave DISTINCT out") }
+            if case .literal = item { continue }                    // as a group key it would be an item's number
+            out.groups.append(item)
+        }
+        out.distinct = false
+        return out
     }
 
     // MARK: sources

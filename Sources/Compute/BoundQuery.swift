@@ -46,13 +46,18 @@ struct BoundQuery: Hashable, Sendable {
     var crossFilters: [Expression] = []
     var groupKeys: [Expression] = []
     var isGrouped = false
+    /// First those that outputs show, then those that only HAVING asks for.
     var aggregates: [Aggregate] = []
+    var shownAggregates = 0
     var outputs: [Output] = []
     var order: [Order] = []
+    /// Over keys and aggregates.
+    var having: Expression?
+    var limit: Int?
 
     func columnName(_ item: Int, _ index: Int) -> String {
         switch item {
-        case Expression.keys: return "key \(index + 1)"
+        case Expression.keys: return text(groupKeys[index])
         case Expression.aggregates: return text(aggregates[index])
         default: return "\(items[item].name).\(items[item].columns[index].name)"
         }

@@ -124,7 +124,7 @@ private struct Run<M: Machine>: Sendable {
                 at = planes.upperBound
             }
         }
-        let values = plan.inputs.indices.filter { if case .code = plan.inputs[$0].kind { false } else { true } }
+        let values = plan.inputs.indices.filter { !plan.inputs[$0].kind.isCode }
         if factors.count > 1, !values.isEmpty {
             let masked = try await machine.masked(.stack(values.map { columns[$0] }), by: live)
             var at = 0
@@ -173,7 +173,13 @@ private struct Run<M: Machine>: Sendable {
     private func grouped(_ live: Bits, _ columns: [Bits]) async throws(SessionError) -> Words {
         let codes = plan.groups.codes.compactMap { $0 }
         let code = codes.isEmpty ? machine.zero(planes: 0, count: live.count, in: Z2.self) : Bits.stack(codes.map { columns[$0] })
-        let leaves = try await machine.oneHot(code, live: live).planes(plan.groups.leaves), groups = plan.groups.leaves.count
+        let leaves = try await machine.oneHot(code, live: live).planes(plan.groups.leaves)
+        let sums = try await summed(leaves, columns), extras = try await extras(leaves, columns)
+        return .stack([sums] + extras)
+    }
+    /// Counts and sums of monomials.
+    private func summed(_ leaves: Bits, _ columns: [Bits]) async throws(SessionError) -> Words {
+        let groups = leaves.planes
         guard !plan.monomials.isEmpty else { return try await machine.sumsOfRows(leaves, width: 1).reshaped(planes: 1, count: groups) }
         let needed = Set(plan.monomials.flatMap { $0 }).sorted()
         let (hot, ringed) = try await machine.together({ () async throws(SessionError) in try await machine.inject(leaves) },
@@ -193,8 +199,69 @@ private struct Run<M: Machine>: Sendable {
         return .stack([hot.sumOfRows().reshaped(planes: 1, count: groups), sums])
     }
 
-    /// Members' own sums, added up.
+    /// Extremes and numbers of different values.
+    private func extras(_ leaves: Bits, _ columns: [Bits]) async throws(SessionError) -> [Words] {
+        let g = leaves.planes, rows = Bits.concatenateRows((0..<g).map { leaves[plane: $0] })
+        @Sendable func present(_ input: Int?) async throws(SessionError) -> Bits {
+            guard let input else { return rows }
+            return try await machine.multiply(rows, columns[input].repeatedRows(g))
+        }
+        var branches: [Branch<Words>] = []
+        for extreme in plan.extremes {
+            let branch: Branch<Words> = { () async throws(SessionError) in
+                let there = try await present(extreme.present), x = columns[extreme.input].repeatedRows(g)
+                let values = try await machine.masked(extreme.isMaximum ? x : x.inverted, by: there)
+                return try await ringed(extreme, machine.largest(.stack([values, there]), segments: g))
+            }
+            branches.append(branch)
+        }
+        for distinct in plan.distincts {
+            let branch: Branch<Words> = { () async throws(SessionError) in
+                let there = try await present(distinct.present), code = columns[distinct.input].repeatedRows(g)
+                let cells = try await machine.oneHot(code, live: there)[planes: 0..<distinct.values.count]
+                return try await machine.inject(machine.occurring(cells, segments: g)).sumOfPlanes()
+            }
+            branches.append(branch)
+        }
+        return try await machine.together(branches)
+    }
+    /// An extreme of each group as two words: the number, 0 where there is none; and whether there is one.
+    private func ringed(_ extreme: Plan.Extreme, _ largest: Bits) async throws(SessionError) -> Words {
+        let w = largest.planes - 1
+        let (number, met) = try await machine.together({ () async throws(SessionError) in try await machine.fromBits(largest[planes: 0..<w]) },
+                                                       { () async throws(SessionError) in try await machine.fromBits(largest[plane: w]) })
+        // The least is the largest of the complements.
+        return .stack([extreme.isMaximum ? number : met.times(w == 64 ? ~0 : 1 << UInt64(w) - 1) - number, met])
+    }
+
+    /// Members' own sums, added up; their extremes and different values, met.
     func partials() async throws(SessionError) -> Words {
+        let (sums, extras) = try await machine.together({ () async throws(SessionError) in try await partialSums() },
+                                                        { () async throws(SessionError) in try await partialExtras() })
+        return .stack([sums] + extras)
+    }
+    private func partialExtras() async throws(SessionError) -> [Words] {
+        let groups = plan.groups.leaves.count, members = blocks.count, layout = plan.partialLayout
+        /// Planes of all members, one segment a group.
+        @Sendable func segments(_ range: (Int) -> Range<Int>) -> Bits {
+            Bits.concatenateRows(blocks.indices.map { blocks[$0][0][planes: range($0)] }).gather((0..<groups * members).map { $0 % members * groups + $0 / members })
+        }
+        var branches: [Branch<Words>] = []
+        for (k, extreme) in plan.extremes.enumerated() {
+            let branch: Branch<Words> = { () async throws(SessionError) in
+                try await ringed(extreme, machine.largest(segments { layout.extreme(k, rows: plan.uses[$0].schema.rows) }, segments: groups))
+            }
+            branches.append(branch)
+        }
+        for k in plan.distincts.indices {
+            let branch: Branch<Words> = { () async throws(SessionError) in
+                try await machine.inject(machine.occurring(segments { layout.distinct(k, rows: plan.uses[$0].schema.rows) }, segments: groups)).sumOfPlanes()
+            }
+            branches.append(branch)
+        }
+        return try await machine.together(branches)
+    }
+    private func partialSums() async throws(SessionError) -> Words {
         let groups = plan.groups.leaves.count
         var columns: [Bits] = [], shares: [Int] = []
         for (use, block) in zip(plan.uses, blocks) {
@@ -214,8 +281,32 @@ private struct Run<M: Machine>: Sendable {
 
     // MARK: words
 
-    /// From counts and monomial sums to the answer's words, with small groups hidden.
+    /// From counts, sums and extremes to the answer's words, with 0 in groups that are not shown.
     func released(_ sums: Words) async throws(SessionError) -> Words {
+        let words = try await words(sums), flat = Words.stack(Array(words[...plan.openedWords])), n = flat.count, total = flat.planes * n
+        var show: Bits?, hidden: Bits?
+        if plan.hidesGroups {
+            let rule = try await machine.smallGroups(words[0], smallest: plan.smallestGroup, countPlanes: plan.countPlanes)
+            (show, hidden) = (rule.show, rule.hidden)
+        }
+        if let having = plan.having {
+            let holds = try await holds(having, words)
+            show = if let show { try await machine.multiply(show, holds) } else { holds }
+        }
+        if let first = plan.first {
+            // A group without rows takes no place.
+            if plan.having != nil || show == nil {
+                let some = try await machine.lessThan(machine.zero(count: n, in: Z64.self), words[0], width: plan.countPlanes + 1)
+                show = if let show { try await machine.multiply(show, some) } else { some }
+            }
+            show = try await machine.first(first.limit, of: show!, before: comparisons(first, words))
+        }
+        guard let show else { return flat.reshaped(planes: 1, count: total) }
+        let shown = try await machine.shown(flat, show, hidden: hidden), groups = shown.groups.reshaped(planes: 1, count: total)
+        return shown.hidden.map { .concatenateRows([groups, $0]) } ?? groups
+    }
+    /// Count and words of the plan, each 1 × groups.
+    private func words(_ sums: Words) async throws(SessionError) -> [Words] {
         func word(_ p: Polynomial) -> Words {
             var out = machine.zero(count: sums.count, in: Z64.self)
             for (monomial, coefficient) in p.terms {
@@ -224,22 +315,79 @@ private struct Run<M: Machine>: Sendable {
             }
             return out
         }
-        var planes = [sums[plane: 0]], left: [Words] = [], right: [Words] = []
+        var left: [Words] = [], right: [Words] = []
         for case .variance(let sum, let squares, let count) in plan.words {
             left += [word(count), word(sum)]
             right += [word(squares), word(sum)]
         }
         let products = left.isEmpty ? nil : try await machine.multiply(Words.stack(left), Words.stack(right))
-        var at = 0
+        let extremes = 1 + plan.monomials.count, distincts = extremes + 2 * plan.extremes.count
+        var words = [sums[plane: 0]], at = 0
         for entry in plan.words {
             switch entry {
-            case .sum(let p): planes.append(word(p))
-            case .variance: planes.append(products![plane: at] - products![plane: at + 1]); at += 2
+            case .sum(let p): words.append(word(p))
+            case .variance: words.append(products![plane: at] - products![plane: at + 1]); at += 2
+            case .extreme(let k): words.append(sums[plane: extremes + 2 * k])
+            case .met(let k): words.append(sums[plane: extremes + 2 * k + 1])
+            case .distinct(let k): words.append(sums[plane: distincts + k])
             }
         }
-        let flat = Words.stack(planes), words = flat.planes * flat.count
-        guard plan.hidesGroups else { return flat.reshaped(planes: 1, count: words) }
-        let (shown, hidden) = try await machine.released(flat, smallest: plan.smallestGroup, countPlanes: plan.countPlanes)
-        return .concatenateRows([shown.reshaped(planes: 1, count: words), hidden])
+        return words
+    }
+    /// A polynomial over a group's words.
+    private func number(_ p: Polynomial, _ words: [Words]) -> Words {
+        var out = machine.zero(count: words[0].count, in: Z64.self)
+        for (monomial, coefficient) in p.terms where !monomial.isEmpty { out += words[monomial[0]].times(UInt64(truncatingIfNeeded: coefficient)) }
+        return p.terms[[]].map { out.adding(UInt64(truncatingIfNeeded: $0)) } ?? out
+    }
+    private func holds(_ condition: Plan.Condition, _ words: [Words]) async throws(SessionError) -> Bits {
+        func planes(_ parts: [Plan.Condition]) async throws(SessionError) -> Bits {
+            var branches: [Branch<Bits>] = []
+            for part in parts {
+                let branch: Branch<Bits> = { () async throws(SessionError) in try await holds(part, words) }
+                branches.append(branch)
+            }
+            return .stack(try await machine.together(branches))
+        }
+        switch condition {
+        case .test(let comparison): return try await test(number(comparison.difference, words), comparison)
+        case .known(let flags): return flagged(flags)
+        case .all(let parts): return try await machine.conjunction(planes(parts))
+        case .any(let parts): return try await machine.conjunction(planes(parts).inverted).inverted
+        }
+    }
+    private func flagged(_ flags: [Bool]) -> Bits {
+        machine.constant(planesOfWords(flags.map { $0 ? 1 : 0 }, planes: 1, count: flags.count), count: flags.count, in: Z2.self)
+    }
+    /// Of each key, row i·n + j: does group j come before group i?
+    private func comparisons(_ first: Plan.First, _ words: [Words]) async throws(SessionError) -> [Bits] {
+        let n = words[0].count, i = (0..<n * n).map { $0 / n }, j = (0..<n * n).map { $0 % n }
+        var branches: [Branch<Bits>] = []
+        for order in first.order {
+            let (mine, other) = order.descending ? (j, i) : (i, j)      // ascending: other < mine
+            let branch: Branch<Bits>
+            switch order.key {
+            case .number(let p, let width):
+                let x = number(p, words)
+                branch = { () async throws(SessionError) in try await machine.lessThan(x.gather(other), x.gather(mine), width: width) }
+            case .average(let value, let count, let width):
+                let (x, c) = (words[value + 1], words[count + 1])
+                branch = { () async throws(SessionError) in
+                    let products = try await machine.multiply(.stack([x.gather(other), x.gather(mine)]), .stack([c.gather(mine), c.gather(other)]))
+                    return try await machine.lessThan(products[plane: 0], products[plane: 1], width: width)
+                }
+            case .absent(let count, let width):
+                let c = words[count + 1]
+                branch = { () async throws(SessionError) in
+                    let absent = try await machine.lessThan(c, machine.constant(Column(repeating: 1, count: n), count: n, in: Z64.self), width: width)
+                    return try await machine.multiply(absent.gather(other).inverted, absent.gather(mine))
+                }
+            case .known(let places):
+                let before = flagged(zip(other, mine).map { places[$0] < places[$1] })
+                branch = { () async throws(SessionError) in before }
+            }
+            branches.append(branch)
+        }
+        return try await machine.together(branches)
     }
 }

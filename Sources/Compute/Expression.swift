@@ -113,10 +113,11 @@ struct Facts: Hashable, Sendable {
     static let maximumMagnitude: UInt128 = 1_000_000_000_000_000_000_000_000
 
     /// The values that may occur, where few: from the list, a boolean, or a short range.
-    var values: [Value]? {
+    var values: [Value]? { values(atMost: Self.maximumList) }
+    func values(atMost most: Int) -> [Value]? {
         if let list { return list }
         if type == .boolean { return [.boolean(false), .boolean(true)] }
-        guard let range, range.upperBound - range.lowerBound < Int128(Self.maximumList) else { return nil }
+        guard let range, range.upperBound - range.lowerBound < Int128(most) else { return nil }
         return (range.lowerBound...range.upperBound).map { n in
             switch type {
             case .date: .date(Int64(n))

@@ -100,15 +100,17 @@ package struct LocalEvaluator: Sendable {
     }
 
     /// One input of a row as the number that its planes hold.
-    private func encode(_ input: Plan.Input, _ values: (Int, Int) -> Value) -> UInt64 {
-        let value = input.expression.value(values)
-        switch input.kind {
+    private func encode(_ input: Plan.Input, _ values: (Int, Int) -> Value) -> UInt64 { encode(input.kind, input.expression, values) }
+    private func encode(_ kind: Plan.Input.Kind, _ expression: Expression, _ values: (Int, Int) -> Value) -> UInt64 {
+        let value = expression.value(values)
+        switch kind {
         case .truth: return value == .boolean(true) ? 1 : 0
         case .present: return value.isNull ? 0 : 1
         case .value(let low, let scale):
-            guard let number = value.asNumber, let exact = number.exactly(scale: scale) else { return 0 }
-            return UInt64(truncatingIfNeeded: exact - low)
+            return value.ordinal(scale: scale).map { UInt64(truncatingIfNeeded: $0 - low) } ?? 0
         case .code(let key): return UInt64(plan.groups.index(of: value, key: key))
+        case .listed(let distinct): return UInt64(plan.distincts[distinct].values.firstIndex { $0.compared(to: value) == 0 } ?? 0)
+        case .total(let factors): return factors.reduce(1) { $0 &* encode($1.kind, $1.expression, values) }
         }
     }
     private var myInputs: [Plan.Input] { plan.inputs.filter { $0.item == use.item } }
@@ -117,7 +119,9 @@ package struct LocalEvaluator: Sendable {
 
     private func sums(_ rows: Rows, _ live: [Int]) -> Column {
         let block = use.blocks[0], listed = use.schema.rows
-        var counts = Column(repeating: 0, count: block.count), totals = plan.monomials.map { _ in Column(repeating: 0, count: block.count) }
+        let zeros = Column(repeating: 0, count: block.count)
+        var counts = zeros, totals = plan.monomials.map { _ in zeros }, numbers = plan.extremes.map { _ in zeros }, met = numbers
+        var occurring = plan.distincts.map { $0.values.map { _ in zeros } }
         for row in live {
             let values = rows.values(row)
             let inputs = plan.inputs.map { $0.item == use.item ? encode($0, values) : 0 }
@@ -129,56 +133,77 @@ package struct LocalEvaluator: Sendable {
             guard let group = plan.groups.leaves.firstIndex(of: leaf) else { continue }
             counts[group] += 1
             for (m, monomial) in plan.monomials.enumerated() { totals[m][group] &+= monomial.reduce(1) { $0 &* inputs[$1] } }
+            for (k, extreme) in plan.extremes.enumerated() where extreme.present.map({ inputs[$0] == 1 }) ?? true {
+                let planes = plan.inputs[extreme.input].planes, x = inputs[extreme.input]
+                numbers[k][group] = max(numbers[k][group], extreme.isMaximum ? x : (1 << UInt64(planes) - 1) - x)
+                met[k][group] = 1
+            }
+            for (k, distinct) in plan.distincts.enumerated() where distinct.present.map({ inputs[$0] == 1 }) ?? true {
+                occurring[k][Int(inputs[distinct.input])][group] = 1
+            }
         }
         var planes = planesOfWords(counts, planes: Planes.bits(UInt128(max(1, listed))), count: block.count)
         for (m, monomial) in plan.monomials.enumerated() {
             planes += planesOfWords(totals[m], planes: Sizing.sumPlanes(monomial, plan.inputs, rows: listed), count: block.count)
         }
+        for (k, extreme) in plan.extremes.enumerated() {
+            planes += planesOfWords(numbers[k], planes: plan.inputs[extreme.input].planes, count: block.count) + planesOfWords(met[k], planes: 1, count: block.count)
+        }
+        for plane in occurring.joined() { planes += planesOfWords(plane, planes: 1, count: block.count) }
         return planes
     }
 
     // MARK: bins
 
-    private func hashed(_ rows: Rows, _ live: [Int], bins: Int, key: Hash32) -> [BinHash] {
-        live.map { row in
-            BinHash(rows.values(row)(use.item, item.key!), key: key, bins: bins, planes: plan.keyPlanes, exactLow: plan.keyIsExact ? plan.keyLow : nil,
+    /// Rows of one key, each once; the row that is handed in is the first. Where keys are declared unique: one row each.
+    private func keyed(_ rows: Rows, _ live: [Int]) throws(LocalError) -> [[Int]] {
+        var place: [Value: Int] = [:], out: [[Int]] = []
+        for row in live {
+            let value = rows.values(row)(use.item, item.key!).normalized
+            guard let before = place[value] else {
+                place[value] = out.count
+                out.append([row])
+                continue
+            }
+            // A key twice would make its owner's proof fail, or silence its match.
+            guard plan.collapsed.contains(use.item) else { throw .keyTwice(table: use.schema.name, rows: [out[before][0] + 1, row + 1]) }
+            out[before].append(row)
+        }
+        return out
+    }
+    private func hashed(_ rows: Rows, _ keyed: [[Int]], bins: Int, key: Hash32) -> [BinHash] {
+        keyed.map { same in
+            BinHash(rows.values(same[0])(use.item, item.key!), key: key, bins: bins, planes: plan.keyPlanes, exactLow: plan.keyIsExact ? plan.keyLow : nil,
                     form: item.columns[item.key!].facts.keyForm)
         }
     }
-    private func rowsBlock(_ block: Plan.Block, _ places: [Int], _ rows: Rows, _ live: [Int], _ hashes: [BinHash]) -> Column {
+    private func rowsBlock(_ block: Plan.Block, _ places: [Int], _ rows: Rows, _ keyed: [[Int]], _ hashes: [BinHash]) -> Column {
         let width = myInputs.count
         var dead = Column(repeating: 0, count: block.count), keys = dead, loads = [Column](repeating: dead, count: width)
         for (place, at) in places.enumerated() {
             guard at >= 0 else { dead[place] = 1; continue }
             keys[place] = hashes[at].fingerprint
-            let values = rows.values(live[at])
-            for (k, input) in myInputs.enumerated() { loads[k][place] = encode(input, values) }
+            for (k, input) in myInputs.enumerated() {
+                if case .total = input.kind { loads[k][place] = keyed[at].reduce(0) { $0 &+ encode(input, rows.values($1)) } }
+                else { loads[k][place] = encode(input, rows.values(keyed[at][0])) }
+            }
         }
         var planes = planesOfWords(dead, planes: 1, count: block.count) + planesOfWords(keys, planes: plan.keyPlanes, count: block.count)
         for (input, load) in zip(myInputs, loads) { planes += planesOfWords(load, planes: input.planes, count: block.count) }
         return planes
     }
     private func anchored(_ rows: Rows, _ live: [Int], bins: Int, key: Hash32, _ random: inout some RandomNumberGenerator) throws(LocalError) -> [Column] {
-        let hashes = hashed(rows, live, bins: bins, key: key)
-        try checkUnique(rows, live)
+        let keyed = try keyed(rows, live), hashes = hashed(rows, keyed, bins: bins, key: key)
         guard let places = Cuckoo.place(hashes, bins: bins, &random) else { throw .noPlacement(table: use.schema.name) }
         let sorted = hashes.map(\.fingerprint).sorted(), block = use.blocks[1]
         let dead = Column((0..<block.count).map { $0 < sorted.count ? 0 : 1 }), keys = Column((0..<block.count).map { $0 < sorted.count ? sorted[$0] : 0 })
         let proof = planesOfWords(dead, planes: 1, count: block.count) + planesOfWords(keys, planes: plan.keyPlanes, count: block.count)
-        return [rowsBlock(use.blocks[0], places, rows, live, hashes), proof]
+        return [rowsBlock(use.blocks[0], places, rows, keyed, hashes), proof]
     }
     private func spread(_ rows: Rows, _ live: [Int], bins: Int, per: Int, key: Hash32) throws(LocalError) -> Column {
-        let hashes = hashed(rows, live, bins: bins, key: key)
-        try checkUnique(rows, live)
+        let keyed = try keyed(rows, live), hashes = hashed(rows, keyed, bins: bins, key: key)
         guard let places = Cuckoo.spread(hashes, bins: bins, per: per) else { throw .binOverflow(table: use.schema.name) }
-        return rowsBlock(use.blocks[0], places, rows, live, hashes)
-    }
-    /// A key twice would make its owner's proof fail, or silence its match.
-    private func checkUnique(_ rows: Rows, _ live: [Int]) throws(LocalError) {
-        var seen: [Value: Int] = [:]
-        for row in live {
-            if let before = seen.updateValue(row, forKey: rows.values(row)(use.item, item.key!)) { throw .keyTwice(table: use.schema.name, rows: [before + 1, row + 1]) }
-        }
+        return rowsBlock(use.blocks[0], places, rows, keyed, hashes)
     }
 }
 

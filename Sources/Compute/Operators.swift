@@ -48,13 +48,13 @@ extension Machine {
         return try await lessThan(c, constant(column, planes: c.planes, count: c.count, in: Z2.self)).inverted
     }
 
-    /// Groups (columns of `flat`; plane 0 their counts) with 0 throughout where the rule hides: groups of 1…k−1; and if those hold
-    /// fewer than k rows together, the smallest shown one, the first of equals. And how many are hidden.
-    /// - Cost: `PlanCost.released` less the opening; reveals nothing.
+    /// Which groups the rule lets through, and which it hides: groups of 1…k−1; and if those hold fewer than k rows together, the
+    /// smallest shown one, the first of equals.
+    /// - Cost: `PlanCost.smallGroups`; reveals nothing.
     /// - Source: reference/private-sql.md §8.3; `released`, `suppressed` in the oracle.
-    func released(_ flat: Words, smallest k: Int, countPlanes w: Int) async throws(SessionError) -> (shown: Words, hidden: Words) {
-        let n = flat.count
-        let counts = try await toBits(flat[plane: 0], width: w)
+    func smallGroups(_ rows: Words, smallest k: Int, countPlanes w: Int) async throws(SessionError) -> (show: Bits, hidden: Bits) {
+        let n = rows.count
+        let counts = try await toBits(rows, width: w)
         let (some, large) = try await together({ () async throws(SessionError) in try await atLeast(counts, 1) },
                                                { () async throws(SessionError) in try await atLeast(counts, k) })
         let small = try await multiply(some, large.inverted)
@@ -66,9 +66,17 @@ extension Machine {
         }, { () async throws(SessionError) in try await smallestShown(counts, large) })
         let alsoHidden = try await multiply(smallest, need.gather(Array(repeating: 0, count: n)))
         let show = try await multiply(large, alsoHidden.inverted)
-        let (factor, hidden) = try await together({ () async throws(SessionError) in try await fromBits(show) },
-                                                  { () async throws(SessionError) in try await sumsOfRows(some + show, width: 1) })
-        return (try await multiply(flat, factor.repeatedPlane(flat.planes)), hidden)
+        return (show, some + show)
+    }
+    /// Groups (columns of `flat`) with 0 throughout where `show` is 0; and how many are hidden, if that is asked.
+    /// - Cost: `PlanCost.shown` less the opening; reveals nothing.
+    func shown(_ flat: Words, _ show: Bits, hidden: Bits?) async throws(SessionError) -> (groups: Words, hidden: Words?) {
+        let (factor, number) = try await together({ () async throws(SessionError) in try await fromBits(show) },
+                                                  { () async throws(SessionError) -> Words? in
+            guard let hidden else { return nil }
+            return try await sumsOfRows(hidden, width: 1)
+        })
+        return (try await multiply(flat, factor.repeatedPlane(flat.planes)), number)
     }
     /// Marks the group that comes before every other by (hidden, count, number).
     private func smallestShown(_ counts: Bits, _ large: Bits) async throws(SessionError) -> Bits {

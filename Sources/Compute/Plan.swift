@@ -66,10 +66,19 @@ package struct Plan: Sendable {
     let keyLow: Int128
     let groups: Groups
     let monomials: [[Int]]
-    /// Opened words of a group after its count.
+    let extremes: [Extreme]
+    let distincts: [Distinct]
+    /// Items of which rows with one key are handed in as one row.
+    let collapsed: Set<Int>
+    /// Words of a group after its count: first those that are opened, then those that only HAVING asks for.
     let words: [Word]
+    let openedWords: Int
     let aggregates: [AggregateWords]
     let filters: [Comparison]
+    /// HAVING: which groups are shown of those that no rule hides.
+    let having: Condition?
+    /// ORDER BY … LIMIT over groups, where it leaves any out.
+    let first: First?
     let countPlanes: Int
 
     struct Input: Hashable, Sendable {
@@ -80,12 +89,35 @@ package struct Plan: Sendable {
             case present
             /// Index in the list of one group key.
             case code(key: Int)
+            /// Index in the list of values that COUNT(DISTINCT) tells apart.
+            case listed(distinct: Int)
+            /// Σ over a key's rows of the product of these, of one item whose key repeats; of none: how many rows.
+            case total([Factor])
+
+            /// Read under a group's leaf only, so no row that does not count needs it masked.
+            var isCode: Bool {
+                switch self {
+                case .code, .listed: true
+                case .value, .truth, .present, .total: false
+                }
+            }
+        }
+        /// An input that is multiplied at its owner.
+        struct Factor: Hashable, Sendable {
+            var kind: Kind
+            var expression: Expression
         }
         var item: Int
         var kind: Kind
         /// Over the item's columns.
         var expression: Expression
         var planes: Int
+
+        /// What its owner must read.
+        var columns: Set<Int> {
+            guard case .total(let factors) = kind else { return expression.columns(of: item) }
+            return factors.reduce(into: []) { $0.formUnion($1.expression.columns(of: item)) }
+        }
     }
     /// The public list of groups: each key's values, last NULL where it may occur; a leaf number is Σ index · 2^offset.
     struct Groups: Hashable, Sendable {
@@ -103,6 +135,22 @@ package struct Plan: Sendable {
         case sum(Polynomial)
         /// n·Σx² − (Σx)² of a column, over rows where it is present.
         case variance(sum: Polynomial, squares: Polynomial, count: Polynomial)
+        /// The largest or least handed-in number, 0 where no row has one; and whether a row has one.
+        case extreme(Int), met(Int)
+        /// How many values of the list occur.
+        case distinct(Int)
+    }
+    /// MIN or MAX of one member's column.
+    struct Extreme: Hashable, Sendable {
+        var input: Int
+        var present: Int?
+        var isMaximum: Bool
+    }
+    /// COUNT(DISTINCT) of one member's column with a public list of values.
+    struct Distinct: Hashable, Sendable {
+        var input: Int
+        var present: Int?
+        var values: [Value]
     }
     /// Where an aggregate's words lie in a group: −1 means the group's own count.
     struct AggregateWords: Hashable, Sendable {
@@ -110,6 +158,35 @@ package struct Plan: Sendable {
         var value: Int
         var count: Int
         var scale: Int
+        /// Of an extreme: the number 0 in shares, and what it is a number of.
+        var low: Int128 = 0
+        var type = ValueType.integer
+    }
+    /// A condition over a group's words; column 0 of its polynomials is the group's count, column k + 1 word k. Negations are inside.
+    indirect enum Condition: Hashable, Sendable {
+        case test(Comparison)
+        /// Decided by the group's key alone: by group.
+        case known([Bool])
+        case all([Condition]), any([Condition])
+    }
+    /// The first groups in an order that the keys, then the groups' own numbers, make total.
+    struct First: Hashable, Sendable {
+        enum Key: Hashable, Sendable {
+            /// A sum of words.
+            case number(Polynomial, width: Int)
+            /// Word `value` by word `count`.
+            case average(value: Int, count: Int, width: Int)
+            /// Whether word `count` is 0, so that the next key is NULL.
+            case absent(count: Int, width: Int)
+            /// Places of the groups, public.
+            case known([Int])
+        }
+        struct Order: Hashable, Sendable {
+            var key: Key
+            var descending: Bool
+        }
+        var order: [Order]
+        var limit: Int
     }
     /// left − right < 0, ≤ 0 or = 0, in shares, a row.
     struct Comparison: Hashable, Sendable {
@@ -119,7 +196,7 @@ package struct Plan: Sendable {
         enum Test: String, Hashable, Sendable { case less, atMost, equal, unequal }
     }
 
-    var groupWidth: Int { 1 + words.count }
+    var groupWidth: Int { 1 + openedWords }
     var hidesGroups: Bool { smallestGroup > 1 }
     /// Words of the answer, whatever the data.
     package var outputWords: Int { groups.labels.count * groupWidth + (hidesGroups ? 1 : 0) }
@@ -145,14 +222,23 @@ extension Plan {
     /// Everything that decides what runs, in canonical JSON.
     package var json: JSON {
         func number(_ n: Int) -> JSON { .integer(Int64(n)) }
-        func polynomial(_ p: Polynomial) -> JSON { .array(p.monomials.map { .array([.string("\(p.terms[$0]!)"), .array($0.map(number))]) }) }
+        func polynomial(_ p: Polynomial) -> JSON { .array(p.monomials.map { .array([.string(p.terms[$0]!.description), .array($0.map(number))]) }) }
+        func comparison(_ c: Comparison) -> JSON { .array([.string(c.test.rawValue), number(c.width), polynomial(c.difference)]) }
+        func condition(_ c: Condition) -> JSON {
+            switch c {
+            case .test(let c): .array([.string("test"), comparison(c)])
+            case .known(let flags): .array([.string("known")] + flags.map { .bool($0) })
+            case .all(let parts): .array([.string("all")] + parts.map(condition))
+            case .any(let parts): .array([.string("any")] + parts.map(condition))
+            }
+        }
         return .object([
             "format": "entente-plan/1", "program": JSON(program), "purpose": .string(asker.purpose.rawValue), "reader": .string(asker.reader),
             "smallestGroup": number(smallestGroup), "smallestGroupTables": .array(smallestGroupTables.map { .string($0) }),
-            "key": .array([number(keyPlanes), .bool(keyIsExact), .string("\(keyLow)")]), "countPlanes": number(countPlanes), "anchor": anchor.map(number) ?? .null,
+            "key": .array([number(keyPlanes), .bool(keyIsExact), .string(keyLow.description)]), "countPlanes": number(countPlanes), "anchor": anchor.map(number) ?? .null,
             "uses": .array(uses.map { use in
                 .object([
-                    "table": .string(use.schema.name), "schema": JSON(use.schema.hash), "role": .string("\(use.role)"), "item": number(use.item), "source": number(use.source),
+                    "table": .string(use.schema.name), "schema": JSON(use.schema.hash), "role": use.role.json, "item": number(use.item), "source": number(use.source),
                     "columns": .array(use.columns.map { .string($0) }), "blocks": .array(use.blocks.map { .array([.string($0.name), number($0.planes), number($0.count)]) }),
                 ])
             }),
@@ -165,17 +251,38 @@ extension Plan {
                     }),
                 ])
             }),
-            "inputs": .array(inputs.map { .array([number($0.item), .string("\($0.kind)"), .string(query.text($0.expression)), number($0.planes)]) }),
+            "inputs": .array(inputs.map { .array([number($0.item), $0.kind.json(query.text), .string(query.text($0.expression)), number($0.planes)]) }),
+            "collapsed": .array(collapsed.sorted().map(number)),
             "groups": .array(groups.labels.enumerated().map { .array([number(groups.leaves[$0])] + $1.map { .string($0.literal) }) }),
             "monomials": .array(monomials.map { .array($0.map(number)) }),
             "words": .array(words.map {
                 switch $0 {
                 case .sum(let p): polynomial(p)
                 case .variance(let s, let q, let n): .array([polynomial(s), polynomial(q), polynomial(n)])
+                case .extreme(let k): .array([.string("extreme"), number(k)])
+                case .met(let k): .array([.string("met"), number(k)])
+                case .distinct(let k): .array([.string("distinct"), number(k)])
                 }
             }),
-            "filters": .array(filters.map { .array([.string($0.test.rawValue), number($0.width), polynomial($0.difference)]) }),
-            "aggregates": .array(aggregates.map { .array([.string($0.kind.rawValue), number($0.value), number($0.count), number($0.scale)]) }),
+            "openedWords": number(openedWords),
+            "extremes": .array(extremes.map { .array([number($0.input), number($0.present ?? -1), .string($0.isMaximum ? "max" : "min")]) }),
+            "distincts": .array(distincts.map { .array([number($0.input), number($0.present ?? -1)] + $0.values.map { .string($0.literal) }) }),
+            "filters": .array(filters.map(comparison)),
+            "having": having.map(condition) ?? .null,
+            "first": first.map { first in
+                .array([number(first.limit)] + first.order.map { order in
+                    let direction = JSON.string(order.descending ? "desc" : "asc")
+                    return switch order.key {
+                    case .number(let p, let width): .array([.string("number"), direction, number(width), polynomial(p)])
+                    case .average(let value, let count, let width): .array([.string("average"), direction, number(width), number(value), number(count)])
+                    case .absent(let count, let width): .array([.string("absent"), direction, number(width), number(count)])
+                    case .known(let places): .array([.string("known"), direction] + places.map(number))
+                    }
+                })
+            } ?? .null,
+            "aggregates": .array(aggregates.map {
+                .array([.string($0.kind.rawValue), number($0.value), number($0.count), number($0.scale), .string($0.low.description), .string($0.type.name)])
+            }),
             "outputs": .array(query.outputs.map { .array([.string($0.name), .string(query.text($0.expression))]) }),
             "order": .array(query.order.map { .array([.string(query.text($0.expression)), .bool($0.descending), .bool($0.nullsFirst)]) }),
             "cost": .array([number(cost.ands), number(cost.products), number(cost.bits), number(cost.rounds)]),
@@ -183,4 +290,27 @@ extension Plan {
     }
     /// `plan` of the order.
     package var hash: Hash32 { keccak256(Bytes("entente/compute/plan/v1".utf8) + json.canonical) }
+}
+
+// What the document calls roles and kinds. Spelled out here, so that a hash depends on nothing that Swift prints.
+extension Plan.Use.Role {
+    fileprivate var json: JSON {
+        switch self {
+        case .anchor(let bins): .array([.string("anchor"), .integer(Int64(bins))])
+        case .spread(let bins, let per): .array([.string("spread"), .integer(Int64(bins)), .integer(Int64(per))])
+        case .partial: .array([.string("partial")])
+        }
+    }
+}
+extension Plan.Input.Kind {
+    fileprivate func json(_ text: (Expression) -> String) -> JSON {
+        switch self {
+        case .value(let low, let scale): .array([.string("value"), .string(low.description), .integer(Int64(scale))])
+        case .truth: .array([.string("truth")])
+        case .present: .array([.string("present")])
+        case .code(let key): .array([.string("code"), .integer(Int64(key))])
+        case .listed(let distinct): .array([.string("listed"), .integer(Int64(distinct))])
+        case .total(let factors): .array([.string("total")] + factors.map { .array([$0.kind.json(text), .string(text($0.expression))]) })
+        }
+    }
 }

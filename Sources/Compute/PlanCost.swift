@@ -58,14 +58,16 @@ package struct PlanCost: Hashable, Sendable {
         if values == 0 { return tree + sums(n, planes: groups, outputs: groups) }
         return tree + beside([toRing(n * groups, planes: 1)] + widths.map { toRing(n, planes: $0) }) + product(groups * values)
     }
-    /// Smallest group over n groups of `width` words; counts of w planes. The opening is the result's: boxes to the reader.
-    static func released(_ n: Int, width: Int, planes w: Int) -> PlanCost {
+    /// Smallest group over n groups; counts of w planes.
+    static func smallGroups(_ n: Int, planes w: Int) -> PlanCost {
         var rank = less(n * n, planes: w + 1 + max(1, Planes.log2up(n))), left = n
         while left > 1 { rank = rank + and(n * (left / 2)); left -= left / 2 }
         let rule = and(n, planes: w) + toRing(n, planes: w) + toBits(1, planes: w) + less(1, planes: w) + less(1, planes: w) + and(1)
-        let shown = beside([toRing(n, planes: 1), sums(n, planes: 1, outputs: 1)])
         return toBits(n, planes: w) + beside([less(n, planes: w), less(n, planes: w)]) + and(n) + beside([rule, rank]) + and(n) + and(n)
-            + shown + product(n * width) + opening(n * width + 1)
+    }
+    /// n groups of `width` words, some of them hidden. The opening is the result's: boxes to the reader.
+    static func shown(_ n: Int, width: Int, hides: Bool) -> PlanCost {
+        beside([toRing(n, planes: 1), hides ? sums(n, planes: 1, outputs: 1) : PlanCost()]) + product(n * width) + opening(n * width + (hides ? 1 : 0))
     }
 }
 

@@ -29,52 +29,83 @@ package struct Query: Sendable {
 }
 
 struct Planner {
-    static let maximumGroups = 64, maximumWords = 4_096
+    /// One-hot groups of rows cost by row and group, members' own sums by group alone.
+    static let maximumGroups = 64, maximumPartialGroups = 256, maximumWords = 4_096
+    /// Values that COUNT(DISTINCT) tells apart, times groups.
+    static let maximumValues = 256, maximumCells = 1_024
     let query: BoundQuery
     let scope: Scope
-    private var inputs: [Plan.Input] = []
-    private var words: [Plan.Word] = []
+    private(set) var inputs: [Plan.Input] = []
+    private(set) var words: [Plan.Word] = []
+    private(set) var aggregates: [Plan.AggregateWords] = []
+    private(set) var extremes: [Plan.Extreme] = []
+    private(set) var distincts: [Plan.Distinct] = []
+    private var collapsed: Set<Int> = []
 
     init(query: BoundQuery, scope: Scope) { (self.query, self.scope) = (query, scope) }
 
     private func facts(_ e: Expression) throws(QueryError) -> Facts { try e.facts(query.facts, query.columnName) }
 
     mutating func plan(text: String, program: Hash32) throws(QueryError) -> Plan {
-        try checkKeys()
-        let groups = try listGroups()
+        try checkJoins()
+        var groups = try listGroups()
         var filters: [Plan.Comparison] = []
         for condition in query.crossFilters { filters.append(try comparison(condition)) }
-        var aggregates: [Plan.AggregateWords] = []
-        for aggregate in query.aggregates { aggregates.append(try place(aggregate)) }
+        var openedWords = 0
+        for (number, aggregate) in query.aggregates.enumerated() {
+            aggregates.append(try place(aggregate))
+            if number < query.shownAggregates { openedWords = words.count }
+        }
         let (smallest, tables) = try smallestGroup()
+        try collapse(&groups, &filters)
         let anchor = query.items.count > 1 ? try chooseAnchor() : nil
         let sizing = try Sizing(query: query, inputs: inputs, anchor: anchor, groups: groups)
         let monomials = allMonomials(), rows = sizing.candidateRows
-        try checkRanges(rows: rows, monomials: monomials)
+        try checkRanges(rows: rows)
         let countPlanes = max(16, (Planes.bits(UInt128(rows)) + 7) / 8 * 8)
+        for distinct in distincts where distinct.values.count * groups.labels.count > Self.maximumCells {
+            throw .size(.groups(distinct.values.count * groups.labels.count, maximum: Self.maximumCells))
+        }
+        let having = try query.having.map { (e) throws(QueryError) in try condition(e, holds: true, groups, rows: rows) }
+        let first = try firstGroups(groups, rows: rows)
         guard groups.labels.count * (1 + words.count) <= Self.maximumWords else {
             throw .size(.resultWords(groups.labels.count * (1 + words.count), maximum: Self.maximumWords))
         }
-        let uses = sizing.uses(monomials: monomials)
-        let steps = sizing.steps(uses: uses, monomials: monomials, words: words, filters: filters, smallest: smallest,
-                                 countPlanes: countPlanes, outputs: query.outputs.count)
+        let work = Work(collapsed: collapsed, monomials: monomials, extremes: extremes, distincts: distincts, words: words, openedWords: openedWords, filters: filters,
+                        having: having, first: first, smallest: smallest, countPlanes: countPlanes)
+        let uses = sizing.uses(work), steps = sizing.steps(uses: uses, work)
         return Plan(program: program, text: text, asker: scope.asker, uses: uses, steps: steps, smallestGroup: smallest, smallestGroupTables: tables, query: query,
                     inputs: inputs, anchor: anchor, keyPlanes: sizing.keyPlanes, keyIsExact: sizing.keyIsExact, keyLow: sizing.keyLow,
-                    groups: groups, monomials: monomials, words: words, aggregates: aggregates, filters: filters, countPlanes: countPlanes)
+                    groups: groups, monomials: monomials, extremes: extremes, distincts: distincts, collapsed: collapsed, words: words,
+                    openedWords: openedWords, aggregates: aggregates, filters: filters, having: having, first: first, countPlanes: countPlanes)
     }
 
     // MARK: rules of joins and groups
 
-    private func checkKeys() throws(QueryError) {
+    private mutating func checkJoins() throws(QueryError) {
         guard query.items.count > 1 else { return }
-        for item in query.items {
+        let others = query.items.dropFirst().map(\.join)
+        if let key = query.items[0].key, query.facts(0, key).nullable, others.contains(.left) || others.contains(.anti), !others.contains(.inner), !others.contains(.semi) {
+            throw .plan(construct: "LEFT JOIN or NOT EXISTS by \(query.columnName(0, key)), which can be NULL,", remedy: "let the owner's view leave out rows without a key")
+        }
+        for (number, item) in query.items.enumerated() {
+            // Every source is a branch of its own, and a row that survives in one of them would survive in each.
+            if item.sources.count > 1, item.join != .first, item.join != .inner {
+                throw .plan(construct: "LEFT JOIN, EXISTS or NOT EXISTS over a UNION ALL", remedy: "write one for each member")
+            }
             for source in item.sources {
-                guard let key = item.key, case .column(_, let index) = source.columns[key], source.table.key == source.table.columns[index].name else {
-                    throw .plan(construct: "a join over \(item.name), whose key the listing of \(source.table.name) does not declare unique",
-                                remedy: "join on \(source.table.key ?? "a column that the listing declares as key")")
-                }
+                if let key = item.key, case .column(_, let index) = source.columns[key], source.table.key == source.table.columns[index].name { continue }
+                collapsed.insert(number)
             }
         }
+        for item in collapsed where query.crossFilters.contains(where: { $0.items.contains(item) }) {
+            throw .plan(construct: "a condition over two members' columns, with \(query.items[item].name), whose key repeats,", remedy: "compare inside one member's table")
+        }
+    }
+    /// Columns of an item whose key repeats may only be added up, but for the key itself.
+    private func isOfOneRow(_ e: Expression) -> Bool {
+        guard let item = e.items.first, collapsed.contains(item) else { return true }
+        return e.columns(of: item) == [query.items[item].key!]
     }
     private func smallestGroup() throws(QueryError) -> (Int, [String]) {
         var k = 1, tables: [String] = []
@@ -82,6 +113,9 @@ struct Planner {
             for source in item.sources where source.table.smallestGroup > 1 {
                 if source.table.key == nil {
                     throw .plan(construct: "a smallest group of \(source.table.name), whose subjects no key tells apart,", remedy: "let the owner declare the key")
+                }
+                if !collapsed.isEmpty {
+                    throw .plan(construct: "a smallest group of \(source.table.name) in a join whose key repeats", remedy: "let the owners list views with one row a key")
                 }
                 if item.join == .left || item.join == .anti {
                     throw .plan(construct: "the smallest group of \(source.table.name) on the side of a join that may not meet", remedy: "use an inner join")
@@ -120,6 +154,7 @@ struct Planner {
                 throw .plan(construct: "GROUP BY \(query.text(key)), whose values nobody lists", remedy: "group by CASE bands of it, or let the owner list its values")
             }
             guard let item = key.items.first else { keys.append(values.isEmpty ? [.null] : values); codes.append(nil); offsets.append(planes); continue }
+            guard isOfOneRow(key) else { throw .plan(construct: "a group key of \(query.items[item].name), whose join key repeats,", remedy: "group by the join key, or by columns of the other tables") }
             if mayNotMeet(item) { throw .plan(construct: "a group key from the right side of LEFT JOIN", remedy: "group by a column of the left side") }
             if facts.nullable { values.append(.null) }
             keys.append(values)
@@ -130,7 +165,8 @@ struct Planner {
             planes += width
         }
         let count = keys.reduce(1) { $0 * $1.count }
-        guard count <= Self.maximumGroups, planes <= 10 else { throw .size(.groups(count, maximum: Self.maximumGroups)) }
+        let maximum = query.items.count == 1 ? Self.maximumPartialGroups : Self.maximumGroups
+        guard count <= maximum, planes <= (query.items.count == 1 ? 16 : 10) else { throw .size(.groups(count, maximum: maximum)) }
         var leaves = [0], labels: [[Value]] = [[]]
         for (key, values) in keys.enumerated() {
             let before = zip(leaves, labels)
@@ -266,19 +302,65 @@ struct Planner {
         return out
     }
 
+    /// MIN and MAX of what one owner computes.
+    private mutating func extreme(_ aggregate: BoundQuery.Aggregate) throws(QueryError) -> Plan.AggregateWords {
+        let text = query.text(aggregate), argument = aggregate.argument!
+        guard isComputedByOwner(argument), let item = argument.items.first else {
+            throw .plan(construct: "\(text) over columns of two members", remedy: "compute it inside one member's table")
+        }
+        guard isOfOneRow(argument) else { throw .plan(construct: "\(text) over \(query.items[item].name), whose join key repeats,", remedy: "ask SUM, COUNT or AVG") }
+        let facts = try facts(argument)
+        guard let range = facts.range, facts.type != .boolean, !dividesDecimals(argument) else {
+            throw .plan(construct: "\(text) of \(facts.type.name) without listed bounds or scale", remedy: "give it a bounded column in the owner's view, or ask counts by bands")
+        }
+        let planes = Planes.forRange(range.lowerBound, range.upperBound)
+        guard planes <= 62 else { throw .range(expression: text, rows: 1, planes: planes, maximum: 62) }
+        let input = register(item, .value(low: range.lowerBound, scale: facts.type.scale), argument, planes: planes), present = presentInput(argument, facts)
+        let found = Plan.Extreme(input: input, present: present, isMaximum: aggregate.kind == .maximum)
+        let k = extremes.firstIndex(of: found) ?? extremes.count
+        if k == extremes.count { extremes.append(found) }
+        return .init(kind: aggregate.kind, value: word(.extreme(k)), count: word(.met(k)), scale: facts.type.scale, low: range.lowerBound, type: facts.type)
+    }
+    private mutating func distinct(_ aggregate: BoundQuery.Aggregate) throws(QueryError) -> Plan.AggregateWords {
+        let text = query.text(aggregate), argument = aggregate.argument!
+        guard isComputedByOwner(argument), let item = argument.items.first else {
+            throw .plan(construct: "\(text) over columns of two members", remedy: "compute it inside one member's table")
+        }
+        guard isOfOneRow(argument) else { throw .plan(construct: "\(text) over \(query.items[item].name), whose join key repeats,", remedy: "ask SUM, COUNT or AVG") }
+        let facts = try facts(argument)
+        guard let values = facts.values(atMost: Self.maximumValues), !values.isEmpty, values.count <= Self.maximumValues else {
+            throw .plan(construct: "\(text), whose values nobody lists", remedy: "count CASE bands of it, or let the owner list its values")
+        }
+        if let known = distincts.firstIndex(where: { inputs[$0.input].expression == argument }) {
+            return .init(kind: .count, value: word(.distinct(known)), count: word(.distinct(known)), scale: 0)
+        }
+        let k = distincts.count, input = register(item, .listed(distinct: k), argument, planes: max(1, Planes.log2up(values.count)))
+        distincts.append(.init(input: input, present: presentInput(argument, facts), values: values))
+        return .init(kind: .count, value: word(.distinct(k)), count: word(.distinct(k)), scale: 0)
+    }
+    private mutating func presentInput(_ e: Expression, _ facts: Facts) -> Int? {
+        guard let item = e.items.first, facts.nullable || mayNotMeet(item) else { return nil }
+        return register(item, .present, e, planes: 1)
+    }
+
+    /// Where keys repeat, what a group counts are keys: its rows are a sum of products of their numbers.
     private mutating func word(_ word: Plan.Word) -> Int {
-        if word == .sum(.one) { return -1 }
+        if word == .sum(.one), collapsed.isEmpty { return -1 }
         if let known = words.firstIndex(of: word) { return known }
         words.append(word)
         return words.count - 1
     }
     private mutating func place(_ aggregate: BoundQuery.Aggregate) throws(QueryError) -> Plan.AggregateWords {
         let text = query.text(aggregate)
-        if aggregate.distinct { throw .plan(construct: text, remedy: "group by the column and count the groups you are shown") }
         switch aggregate.kind {
-        case .minimum, .maximum: throw .plan(construct: text, remedy: "ask AVG and STDDEV_SAMP, or counts by bands")
+        case .minimum, .maximum: return try extreme(aggregate)
+        case .count where aggregate.distinct: return try distinct(aggregate)
+        case _ where aggregate.distinct: throw .plan(construct: text, remedy: "leave DISTINCT out, or group by the column")
         case .count:
-            guard let argument = aggregate.argument else { return .init(kind: .count, value: -1, count: -1, scale: 0) }
+            guard let argument = aggregate.argument else {
+                let at = word(.sum(.one))
+                return .init(kind: .count, value: at, count: at, scale: 0)
+            }
             let there: Polynomial
             if !isComputedByOwner(argument) { there = try term(argument).presence }
             else if argument.items.isEmpty, argument.value({ _, _ in .null }).isNull { there = Polynomial() }
@@ -306,12 +388,67 @@ struct Planner {
             return .init(kind: aggregate.kind, value: value, count: word(.sum(t.presence)), scale: t.scale)
         }
     }
+    /// Eager aggregation: of each item whose key repeats, a monomial's part becomes one column that the owner adds up over a key's
+    /// rows. A row that met nothing stands once. Columns that nothing reads any more are not handed in.
+    private mutating func collapse(_ groups: inout Plan.Groups, _ filters: inout [Plan.Comparison]) throws(QueryError) {
+        guard !collapsed.isEmpty else { return }
+        var pieces: [Plan.Word] = []
+        for word in words {
+            switch word {
+            case .sum(let p): pieces.append(.sum(try totals(p)))
+            case .variance(let s, let q, let n): pieces.append(.variance(sum: try totals(s), squares: try totals(q), count: try totals(n)))
+            case .extreme, .met, .distinct: pieces.append(word)
+            }
+        }
+        words = pieces
+        var used = Set(allMonomials().flatMap { $0 } + filters.flatMap { $0.difference.monomials.flatMap { $0 } } + groups.codes.compactMap { $0 })
+        for extreme in extremes { used.formUnion([extreme.input] + (extreme.present.map { [$0] } ?? [])) }
+        for distinct in distincts { used.formUnion([distinct.input] + (distinct.present.map { [$0] } ?? [])) }
+        let kept = used.sorted(), place = Dictionary(uniqueKeysWithValues: zip(kept, kept.indices))
+        func moved(_ p: Polynomial) -> Polynomial { p.mapColumns { place[$0]! } }
+        inputs = kept.map { inputs[$0] }
+        words = words.map {
+            switch $0 {
+            case .sum(let p): .sum(moved(p))
+            case .variance(let s, let q, let n): .variance(sum: moved(s), squares: moved(q), count: moved(n))
+            case .extreme, .met, .distinct: $0
+            }
+        }
+        for k in filters.indices { filters[k].difference = moved(filters[k].difference) }
+        groups.codes = groups.codes.map { $0.map { place[$0]! } }
+        for k in extremes.indices { extremes[k].input = place[extremes[k].input]!; extremes[k].present = extremes[k].present.map { place[$0]! } }
+        for k in distincts.indices { distincts[k].input = place[distincts[k].input]!; distincts[k].present = distincts[k].present.map { place[$0]! } }
+    }
+    private mutating func totals(_ p: Polynomial) throws(QueryError) -> Polynomial {
+        var out = p
+        for item in collapsed.sorted() where query.items[item].join != .semi && query.items[item].join != .anti {
+            var next = Polynomial()
+            for monomial in out.monomials {
+                let part = monomial.filter { inputs[$0].item == item && !isTotal($0) }, rest = monomial.filter { !part.contains($0) }
+                var factor = Polynomial(column: total(item, part))
+                if part.isEmpty, mayNotMeet(item) {
+                    factor = factor + .one - Polynomial(column: register(item, .truth, .literal(.boolean(true)), planes: 1))
+                }
+                for (m, coefficient) in factor.terms { next.add(coefficient * out.terms[monomial]!, (m + rest).sorted()) }
+            }
+            out = next
+            guard out.terms.count <= 256 else { throw .plan(construct: "more than 256 products of columns", remedy: "ask fewer aggregates") }
+        }
+        return out
+    }
+    private func isTotal(_ input: Int) -> Bool { if case .total = inputs[input].kind { true } else { false } }
+    private mutating func total(_ item: Int, _ part: [Int]) -> Int {
+        let rows = query.items[item].sources.map(\.table.rows).max() ?? 1
+        return register(item, .total(part.map { .init(kind: inputs[$0].kind, expression: inputs[$0].expression) }), .literal(.boolean(true)),
+                        planes: Sizing.sumPlanes(part, inputs, rows: rows))
+    }
     private func allMonomials() -> [[Int]] {
         var seen: Set<[Int]> = [], out: [[Int]] = []
         for word in words {
             let polynomials: [Polynomial] = switch word {
             case .sum(let p): [p]
             case .variance(let s, let q, let n): [s, q, n]
+            case .extreme, .met, .distinct: []
             }
             for p in polynomials { for m in p.monomials where !m.isEmpty && seen.insert(m).inserted { out.append(m) } }
         }
@@ -357,24 +494,26 @@ struct Planner {
         }
     }
     /// Everything opened, and everything multiplied on the way, stays inside 63 bits whatever a member hands in.
-    private func checkRanges(rows: Int, monomials: [[Int]]) throws(QueryError) {
-        func check(_ p: UInt128, _ factor: UInt128, _ text: String) throws(QueryError) {
-            let product = p.multipliedReportingOverflow(by: max(1, factor)), bits = product.overflow ? 128 : Planes.bits(product.partialValue)
-            guard bits <= 63 else { throw .range(expression: text, rows: rows, planes: bits, maximum: 63) }
-        }
-        for (aggregate, bound) in zip(query.aggregates, aggregateBounds()) {
-            try check(bound.value, UInt128(rows), query.text(aggregate))
-            if bound.isVariance { try check(bound.value, UInt128(rows) * UInt128(rows), query.text(aggregate)) }
-        }
-    }
-    private func aggregateBounds() -> [(value: UInt128, isVariance: Bool)] {
-        var copy = self
-        return query.aggregates.map { aggregate in
-            guard let placed = try? copy.place(aggregate), placed.value >= 0 else { return (1, false) }
-            switch copy.words[placed.value] {
-            case .sum(let p): return (magnitude(of: p), false)
-            case .variance(_, let q, _): return (magnitude(of: q), true)
+    private func checkRanges(rows: Int) throws(QueryError) {
+        for (aggregate, words) in zip(query.aggregates, aggregates) {
+            for k in Set([words.value, words.count]) where k >= 0 {
+                let bound = bound(self.words[k], rows: rows), bits = Planes.bits(bound)
+                guard bits <= 63 else { throw .range(expression: query.text(aggregate), rows: rows, planes: bits, maximum: 63) }
             }
         }
+    }
+    /// The largest that a group's word may be.
+    func bound(_ word: Plan.Word, rows: Int) -> UInt128 {
+        switch word {
+        case .sum(let p): Self.product(magnitude(of: p), UInt128(rows))
+        case .variance(_, let q, let n): Self.product(Self.product(magnitude(of: q), UInt128(rows)), Self.product(magnitude(of: n), UInt128(rows)))
+        case .extreme(let k): 1 << UInt128(inputs[extremes[k].input].planes)
+        case .met: 1
+        case .distinct(let k): UInt128(distincts[k].values.count)
+        }
+    }
+    static func product(_ a: UInt128, _ b: UInt128) -> UInt128 {
+        let (product, overflow) = a.multipliedReportingOverflow(by: b)
+        return overflow ? .max >> 2 : min(product, .max >> 2)
     }
 }

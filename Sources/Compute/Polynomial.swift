@@ -28,6 +28,12 @@ struct Polynomial: Hashable, Sendable {
         return out
     }
     static func - (a: Self, b: Self) -> Self { a + b.times(-1) }
+    /// The same under other column numbers.
+    func mapColumns(_ place: (Int) -> Int) -> Self {
+        var out = Self()
+        for (monomial, coefficient) in terms { out.add(coefficient, monomial.map(place).sorted()) }
+        return out
+    }
     /// The product; `simplify` brings a monomial into normal form.
     func times(_ other: Self, _ simplify: ([Int]) -> [Int]) -> Self {
         var out = Self()

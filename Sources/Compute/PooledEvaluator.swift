@@ -28,7 +28,12 @@ package struct PooledEvaluator: Sendable {
                 shown.remove(at: shown.firstIndex { $0.rows.count == least }!)
             }
         }
-        return query.answer(shown.map { group in (group.key, query.aggregates.map { aggregate($0, group.rows) }) }, hiddenGroups: before - shown.count, notice: nil)
+        let hidden = before - shown.count
+        var kept = shown.map { group in (key: group.key, aggregates: query.aggregates.map { aggregate($0, group.rows) }) }
+        if let having = query.having {
+            kept.removeAll { group in having.value { item, index in item == Expression.keys ? group.key[index] : group.aggregates[index] } != .boolean(true) }
+        }
+        return query.answer(kept, hiddenGroups: hidden, notice: nil)
     }
 
     /// All combinations of rows, by item; an empty row where LEFT JOIN found none.

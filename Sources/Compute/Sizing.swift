@@ -1,3 +1,31 @@
+/// What is computed in shares, as far as it decides sizes and costs.
+struct Work {
+    var collapsed: Set<Int>, monomials: [[Int]], extremes: [Plan.Extreme], distincts: [Plan.Distinct], words: [Plan.Word], openedWords: Int
+    var filters: [Plan.Comparison], having: Plan.Condition?, first: Plan.First?
+    var smallest: Int, countPlanes: Int
+}
+
+/// What a member hands in of each group where no join follows, plane after plane: count, sums, then for each extreme its number and
+/// whether there is one, then for each COUNT(DISTINCT) which listed values occur.
+struct PartialLayout {
+    var inputs: [Plan.Input], monomials: [[Int]], extremes: [Plan.Extreme], distincts: [Plan.Distinct]
+
+    private func sums(rows: Int) -> Int { Planes.bits(UInt128(max(1, rows))) + monomials.reduce(0) { $0 + Sizing.sumPlanes($1, inputs, rows: rows) } }
+    private func width(_ extreme: Plan.Extreme) -> Int { inputs[extreme.input].planes + 1 }
+    func extreme(_ k: Int, rows: Int) -> Range<Int> {
+        let start = sums(rows: rows) + extremes[..<k].reduce(0) { $0 + width($1) }
+        return start..<start + width(extremes[k])
+    }
+    func distinct(_ k: Int, rows: Int) -> Range<Int> {
+        let start = sums(rows: rows) + extremes.reduce(0) { $0 + width($1) } + distincts[..<k].reduce(0) { $0 + $1.values.count }
+        return start..<start + distincts[k].values.count
+    }
+    func planes(rows: Int) -> Int { sums(rows: rows) + extremes.reduce(0) { $0 + width($1) } + distincts.reduce(0) { $0 + $1.values.count } }
+}
+extension Plan {
+    var partialLayout: PartialLayout { PartialLayout(inputs: inputs, monomials: monomials, extremes: extremes, distincts: distincts) }
+}
+
 /// The sizes of one plan: rows handed in, bins, widths of keys, and from them the lines of `explain` with their costs.
 struct Sizing {
     let query: BoundQuery
@@ -34,14 +62,15 @@ struct Sizing {
     /// Planes of a member's sum of a monomial over its own rows.
     static func sumPlanes(_ monomial: [Int], _ inputs: [Plan.Input], rows: Int) -> Int { monomial.reduce(Planes.bits(UInt128(max(1, rows)))) { $0 + inputs[$1].planes } }
 
-    func uses(monomials: [[Int]]) -> [Plan.Use] {
+    func uses(_ work: Work) -> [Plan.Use] {
+        let layout = PartialLayout(inputs: inputs, monomials: work.monomials, extremes: work.extremes, distincts: work.distincts)
         var out: [Plan.Use] = []
         for (number, item) in query.items.enumerated() {
             for (index, source) in item.sources.enumerated() {
                 let rows = source.table.rows, role: Plan.Use.Role, blocks: [Plan.Block]
                 if anchor == nil {
                     role = .partial
-                    blocks = [.init(name: "sums", planes: Planes.bits(UInt128(max(1, rows))) + monomials.reduce(0) { $0 + Self.sumPlanes($1, inputs, rows: rows) }, count: groups.labels.count)]
+                    blocks = [.init(name: "sums", planes: layout.planes(rows: rows), count: groups.labels.count)]
                 } else if anchor == number {
                     role = .anchor(bins: bins)
                     blocks = [.init(name: "rows", planes: 1 + keyPlanes + load(of: number), count: bins), .init(name: "keys", planes: 1 + keyPlanes, count: max(1, rows))]
@@ -51,7 +80,7 @@ struct Sizing {
                     blocks = [.init(name: "rows", planes: 1 + keyPlanes + load(of: number), count: bins * per)]
                 }
                 var used = item.filter.reduce(into: Set<Int>()) { $0.formUnion($1.columns(of: number)) }
-                for input in inputs where input.item == number { used.formUnion(input.expression.columns(of: number)) }
+                for input in inputs where input.item == number { used.formUnion(input.columns) }
                 if let key = item.key { used.insert(key) }
                 var base = source.filter.reduce(into: Set<Int>()) { $0.formUnion($1.columns(of: 0)) }
                 for column in used { base.formUnion(source.columns[column].columns(of: 0)) }
@@ -65,9 +94,9 @@ struct Sizing {
 
     // MARK: steps
 
-    func steps(uses: [Plan.Use], monomials: [[Int]], words: [Plan.Word], filters: [Plan.Comparison], smallest: Int, countPlanes: Int, outputs: Int) -> [Plan.Step] {
-        var out = uses.map { own($0) }
-        let rows = candidateRows, n = groups.labels.count, width = 1 + words.count
+    func steps(uses: [Plan.Use], _ work: Work) -> [Plan.Step] {
+        var out = uses.map { own($0, work.collapsed.contains($0.item)) }
+        let rows = candidateRows, n = groups.labels.count, width = 1 + work.openedWords, monomials = work.monomials
         func shared(_ what: String, rows: Int, _ cost: PlanCost, lane: Plan.Step.Lane = .after, learns: String = "nobody learns anything") {
             out.append(.init(what: what, place: "in shares", rows: rows, cost: cost, lane: lane, learns: learns))
         }
@@ -85,28 +114,64 @@ struct Sizing {
                    learns: "seats: one bit, false only if the owner lied")
             let live = liveCost
             if live.ands > 0 { shared("rows that met in every table", rows: rows, live) }
-            if let cost = filterCost(filters) { shared("conditions across members", rows: rows, cost) }
+            if let cost = filterCost(work.filters) { shared("conditions across members", rows: rows, cost) }
             let powers = productCost(monomials)
             if powers.rounds > 0 { shared("products of columns", rows: rows, powers) }
             shared("counts and sums of \(n) listed groups", rows: rows, groupCost(monomials))
         } else {
             shared("add the members' sums of \(n) groups", rows: n * uses.count, partialCost(monomials, uses))
         }
-        let variances = words.filter { if case .variance = $0 { true } else { false } }.count
-        if variances > 0 { shared("variances", rows: n, .product(2 * n * variances)) }
-        let learns = "reader: \(outputs) columns of shown groups with their counts" + (smallest > 1 ? ", and how many groups are hidden" : "")
-        if smallest > 1 {
-            shared("hide groups below \(smallest)", rows: n, .released(n, width: width, planes: countPlanes), learns: learns)
-        } else {
-            shared("seal the answer", rows: n, .opening(n * width), learns: learns)
+        for (k, extra) in extraCosts(work, members: uses.count).enumerated() {
+            shared(extra.what, rows: anchor == nil ? n * uses.count : rows, extra.cost, lane: anchor == nil || k > 0 ? .beside : .after)
         }
+        let variances = work.words.filter { if case .variance = $0 { true } else { false } }.count
+        if variances > 0 { shared("variances", rows: n, .product(2 * n * variances)) }
+        if work.smallest > 1 { shared("hide groups below \(work.smallest)", rows: n, .smallGroups(n, planes: work.countPlanes)) }
+        if let having = work.having { shared("groups for which HAVING holds", rows: n, Self.cost(having, n) + (work.smallest > 1 ? .and(n) : PlanCost())) }
+        if let first = work.first {
+            let counted = work.having == nil && work.smallest > 1
+                ? PlanCost() : PlanCost.sign(n, width: work.countPlanes + 1) + (work.having == nil ? PlanCost() : .and(n))
+            shared("the first \(first.limit) groups in order", rows: n * n, counted + .first(n, limit: first.limit, keys: first.order.map { Self.cost($0.key, n) }))
+        }
+        let hides = work.smallest > 1, learns = "reader: \(query.outputs.count) columns of shown groups with their counts" + (hides ? ", and how many groups are hidden" : "")
+        shared("seal the answer", rows: n, hides || work.having != nil || work.first != nil ? .shown(n, width: width, hides: hides) : .opening(n * width), learns: learns)
         return out
     }
-    private func own(_ use: Plan.Use) -> Plan.Step {
+    private func extraCosts(_ work: Work, members: Int) -> [(what: String, cost: PlanCost)] {
+        let n = groups.labels.count, rows = candidateRows
+        let extremes = work.extremes.map { extreme -> (String, PlanCost) in
+            let w = inputs[extreme.input].planes, what = "\(extreme.isMaximum ? "largest" : "least") of \(query.text(inputs[extreme.input].expression)) in each group"
+            let ringed = PlanCost.beside([.toRing(n, planes: w), .toRing(n, planes: 1)])
+            return (what, anchor == nil ? .largest(members, segments: n, planes: w + 1) + ringed : .extreme(rows, groups: n, planes: w, present: extreme.present != nil))
+        }
+        let distincts = work.distincts.map { distinct -> (String, PlanCost) in
+            let v = distinct.values.count, what = "different values of \(query.text(inputs[distinct.input].expression)) in each group, of \(v) listed"
+            return (what, anchor == nil ? .occurring(members, segments: n, planes: v) + .toRing(v * n, planes: 1)
+                        : .distinct(rows, groups: n, values: v, planes: inputs[distinct.input].planes, present: distinct.present != nil))
+        }
+        return extremes + distincts
+    }
+    private static func cost(_ condition: Plan.Condition, _ n: Int) -> PlanCost {
+        switch condition {
+        case .test(let c): c.test == .less || c.test == .atMost ? .sign(n, width: c.width) : .equalWords(n, width: c.width)
+        case .known: PlanCost()
+        case .all(let parts), .any(let parts): .beside(parts.map { cost($0, n) }) + .equal(n, planes: parts.count)
+        }
+    }
+    private static func cost(_ key: Plan.First.Key, _ n: Int) -> PlanCost {
+        switch key {
+        case .number(_, let width): .sign(n * n, width: width)
+        case .average(_, _, let width): .product(2 * n * n) + .sign(n * n, width: width)
+        case .absent(_, let width): .sign(n, width: width) + .and(n * n)
+        case .known: PlanCost()
+        }
+    }
+    private func own(_ use: Plan.Use, _ isCollapsed: Bool) -> Plan.Step {
+        let filter = isCollapsed ? "filter, add up the rows of a key" : "filter"
         let what = switch use.role {
         case .partial: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, add up by group"
-        case .anchor: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, one row a bin"
-        case .spread: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, each row into its three bins"
+        case .anchor: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); \(filter), one row a bin"
+        case .spread: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); \(filter), each row into its three bins"
         }
         return .init(what: what, place: "\(use.schema.member), own machine", rows: use.schema.rows, cost: PlanCost(), lane: .beside, learns: "nobody else learns anything")
     }
@@ -119,7 +184,7 @@ struct Sizing {
         guard factors > 1 else { return PlanCost() }
         var cost = PlanCost(), left = factors
         while left > 1 { cost = cost + .and(candidateRows, planes: left / 2); left -= left / 2 }
-        return cost + .and(candidateRows, planes: inputs.reduce(0) { if case .code = $1.kind { $0 } else { $0 + $1.planes } })
+        return cost + .and(candidateRows, planes: inputs.reduce(0) { $1.kind.isCode ? $0 : $0 + $1.planes })
     }
     var liveFactors: Int {
         let needed = rights.filter { query.items[$0].join != .left }

@@ -159,6 +159,21 @@ extension Value {
     package var asNumber: Number? { if case .number(let number) = self { number } else { nil } }
     var asBoolean: Bool? { if case .boolean(let flag) = self { flag } else { nil } }
 
+    /// The number by which shares know a value of this type: unscaled, days, microseconds.
+    func ordinal(scale: Int) -> Int128? {
+        switch self {
+        case .number(let n): n.exactly(scale: scale)
+        case .date(let n), .timestamp(let n): Int128(n)
+        default: nil
+        }
+    }
+    static func of(_ ordinal: Int128, _ type: ValueType) -> Value {
+        switch type {
+        case .date: .date(Int64(ordinal))
+        case .timestamp: .timestamp(Int64(ordinal))
+        default: .number(Number(unscaled: ordinal, scale: type.scale))
+        }
+    }
     /// What a reader sees.
     package var printed: String {
         switch self {

@@ -11,7 +11,7 @@ private func demo() throws -> (Fixture, Plan)? {
 private let counts = [58, 123, 109, 72, 59], bands = [0, 80, 90, 100, 110]
 
 /// All four parties over memory; the answer as the reader decodes it, or the first failure.
-private func runR4(_ plan: Plan, _ handed: [Column]) async throws -> (Result<Answer, ExecutionError>, Traffic, Int) {
+func runR4(_ plan: Plan, _ handed: [Column]) async throws -> (Result<Answer, ExecutionError>, Traffic, Int) {
     let world = World(seed: 3)
     let shares = handed.enumerated().map { world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset)) }
     let outcomes = await world.run { session throws(SessionError) -> Result<Words, ExecutionError> in

@@ -50,7 +50,7 @@ func runInClear(_ plan: Plan, _ fixture: Fixture, on machine: MeteredMachine = M
         } catch { unsupported.append("  \(query.name): \(error)") }
     }
     print("\(unsupported.count) of \(fixture.queries.count) queries are refused by the binder:\n" + unsupported.joined(separator: "\n"))
-    #expect(unsupported.count <= 14)
+    #expect(unsupported.count == 5)
 }
 
 @Test func plannedQueriesGiveTheExpectedAnswersInShares() async throws {
@@ -73,5 +73,5 @@ func runInClear(_ plan: Plan, _ fixture: Fixture, on machine: MeteredMachine = M
         #expect(shown.hiddenGroups == smallest.hidden)
     }
     print("computed in shares: \(done.joined(separator: ", "))\nnot computed in shares:\n" + unsupported.joined(separator: "\n"))
-    #expect(done.count >= 12)
+    #expect(done.count >= 29)
 }
