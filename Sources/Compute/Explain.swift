@@ -35,7 +35,7 @@ extension Plan {
         if hidesGroups {
             lines.append("smallest group \(smallestGroup) (\(smallestGroupTables.joined(separator: ", "))): smaller groups are hidden, and one more where their rows would follow from a total")
         }
-        let averages = query.aggregates.filter { $0.kind == .average }
+        let averages = query.aggregates.prefix(query.shownAggregates).filter { $0.kind == .average }
         if !averages.isEmpty { lines.append("\(averages.map(query.text).joined(separator: ", ")): the reader also sees count and sum of each shown group") }
         lines.append("everybody on chain sees: the text, the plan, listed row counts \(uses.map { "\($0.schema.name) \(grouped($0.schema.rows))" }.joined(separator: ", ")), the fee")
         let who = seats.isEmpty ? "the four computing members" : seats.joined(separator: ", ")

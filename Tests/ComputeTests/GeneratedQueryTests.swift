@@ -7,7 +7,7 @@ import Testing
 
 /// A seeded world of four members' small tables, and questions of the dialect over it (reference/private-sql.md §10). A question is
 /// well typed by construction; what the planner refuses it refuses by name.
-private struct GeneratedWorld {
+struct GeneratedWorld {
     var random: SplitMix
     var tables: [TableSchema] = []
     var raw: [String: [[RawValue]]] = [:]

@@ -136,3 +136,61 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
         MessageSlot(step: 1 << 20, row: 3, parties: row).index(role: 2)
             == U256((1 << 20) << 48 | 3 << 16 | UInt64(row.triple) << 8 | 2, 16, 0, 0))
 }
+
+/// Whatever one party sends while keys are agreed: all keys are the same at all holders, or somebody stops before the first use; and
+/// two honest holders never contradict each other about what one sent the other.
+@Test func noChangedMessageOfKeyAgreementLeavesHoldersWithDifferentKeys() async throws {
+    let session = sha256([8]), kinds = ["first", "second", "last", "dropped", "long", "other's"]
+    var stopped = 0, harmless = 0
+    for liar in 0..<4 {
+        for (peer, round) in (0..<4).flatMap({ p in [(p, 0), (p, 1)] }) where peer != liar {
+            for kind in kinds {
+                let network = MemoryNetwork(), edit: DeviatingChannel.Edit = { at, to, frame in
+                    guard at == round, to == peer else { return frame }
+                    var out = frame
+                    switch kind {
+                    case "first": out[0] ^= 1
+                    case "second": out[32] ^= 0x80
+                    case "last": out[63] ^= 4
+                    case "dropped": out = []
+                    case "long": out.append(1)
+                    default: out = Bytes(frame[32...] + frame[..<32])
+                    }
+                    return out
+                }
+                let results = await withTaskGroup(of: (Int, Result<SessionKeys, SessionError>).self) { group in
+                    for a in 0..<4 {
+                        let plain = network.channel(of: a)
+                        group.addTask {
+                            defer { network.close(a) }
+                            let contributions = (0..<4).map { sha256([7, UInt8(a), UInt8($0)]) }, outgoing = a == liar ? edit : nil
+                            do throws(SessionError) {
+                                return (a, .success(try await .agree(party: a, session: session, contributions: contributions,
+                                                                     over: DeviatingChannel(plain, outgoing: outgoing))))
+                            } catch { return (a, .failure(error)) }
+                        }
+                    }
+                    return await group.reduce(into: [Int: Result<SessionKeys, SessionError>]()) { $0[$1.0] = $1.1 }
+                }
+                let keys = try? (0..<4).map { try results[$0]!.get() }
+                if let keys {
+                    // With one key different, an honest product would end in an objection.
+                    let world = World(keys: keys, seed: session), x = world.share(words(4), count: 4, in: Z64.self)
+                    for outcome in await world.run({ s throws(SessionError) in try await s.multiply(x[s.party], x[s.party]) }) { _ = try outcome.result.get() }
+                    harmless += 1
+                    continue
+                }
+                stopped += 1
+                var said: [Int: Hash32] = [:]
+                for a in 0..<4 where a != liar {
+                    guard case .failure(.keysDiffer(_, let contributions)) = results[a]! else { continue }
+                    for c in contributions where c.from != liar && c.to != liar {
+                        let link = (c.component * 4 + c.from) * 4 + c.to
+                        if let before = said.updateValue(c.digest, forKey: link) { #expect(before == c.digest, "\(liar) \(peer) \(round) \(kind)") }
+                    }
+                }
+            }
+        }
+    }
+    #expect(stopped > 100 && harmless == 0, "\(stopped) stopped, \(harmless) harmless")
+}
