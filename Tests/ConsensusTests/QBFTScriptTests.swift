@@ -380,6 +380,24 @@ import Testing
         """)
 }
 
+@Test func whoClaimedTheLastRoundAndLeftIsNotCounted() throws {
+    try Script(we: "B").play("""
+        show timers
+        transactions wait
+        > waits 1000 ms for round 0
+        D changes to round 4294967295
+        D leaves
+        round over
+        > saves that it may sign in round 1
+        > changes to round 1
+        > waits 5000 ms for repeating itself
+        C changes to round 1
+        D reconnects
+        > tells D: changes to round 1
+        > waits 1000 ms for round 1
+        """)
+}
+
 @Test func nobodyWaitsLongForAProposerWhoIsNotThere() throws {
     try Script(we: "B").play("""
         show timers
