@@ -37,7 +37,7 @@ package struct LocalEvaluator: Sendable {
 
     let plan: Plan
     let use: Plan.Use
-    private var item: BoundQuery.Item { plan.query.items[use.item] }
+    var item: BoundQuery.Item { plan.query.items[use.item] }
     private var source: BoundQuery.Source { item.sources[use.source] }
 
     package init(plan: Plan, use index: Int) { (self.plan, use) = (plan, plan.uses[index]) }
@@ -67,13 +67,15 @@ package struct LocalEvaluator: Sendable {
     // MARK: rows
 
     /// The item's columns of every row; absent ones are NULL and never used.
-    private struct Rows {
+    struct Rows {
         var columns: [[Value]]
         var count: Int
+        /// Its row as read.
+        var origin: [Int]
         func values(_ row: Int) -> (Int, Int) -> Value { { _, index in columns[index].isEmpty ? .null : columns[index][row] } }
     }
 
-    private func judged(_ raw: [[RawValue]]) throws(LocalError) -> Rows {
+    func judged(_ raw: [[RawValue]]) throws(LocalError) -> Rows {
         guard raw.count == use.columns.count else { throw .columnCount(expected: use.columns.count, found: raw.count) }
         let schema = use.schema, count = raw.first?.count ?? 0
         guard count <= schema.rows else { throw .moreRowsThanListed(found: count, listed: schema.rows) }
@@ -85,16 +87,16 @@ package struct LocalEvaluator: Sendable {
             for (row, cell) in cells.enumerated() { values.append(try schema.columns[index].judge(cell, table: schema.table, row: row + 1)) }
             base[index] = values
         }
-        let table = Rows(columns: base, count: count)
+        let table = Rows(columns: base, count: count, origin: Array(0..<count))
         var kept: [Int] = []
         for row in 0..<count where source.filter.allSatisfy({ $0.value(table.values(row)) == .boolean(true) }) { kept.append(row) }
         let available = Set(use.columns.compactMap { name in schema.columns.firstIndex { $0.name == name } })
         return Rows(columns: source.columns.map { e in
             guard e.columns(of: 0).isSubset(of: available) else { return [] }
             return kept.map { e.value(table.values($0)) }
-        }, count: kept.count)
+        }, count: kept.count, origin: kept)
     }
-    private func passes(_ values: (Int, Int) -> Value) -> Bool {
+    func passes(_ values: (Int, Int) -> Value) -> Bool {
         if let key = item.key, values(use.item, key).isNull { return false }
         return item.filter.allSatisfy { $0.value(values) == .boolean(true) }
     }
@@ -113,7 +115,7 @@ package struct LocalEvaluator: Sendable {
         case .total(let factors): return factors.reduce(1) { $0 &* encode($1.kind, $1.expression, values) }
         }
     }
-    private var myInputs: [Plan.Input] { plan.inputs.filter { $0.item == use.item } }
+    var myInputs: [Plan.Input] { plan.inputs.filter { $0.item == use.item } }
 
     // MARK: sums
 

@@ -51,13 +51,17 @@ extension Agent {
             self.record(id, "records of seats \(a) and \(b) contradict each other")
             await submit(id, "records", [.word(id), .uint(UInt64(own.number)), 0, .bytes32(agreed), record(0), record(1)], contract: .referee)
         case .session(.objection(let objections)): await object(id, objections, own, seats)
+        // What one seat owed and did not give, or gave in no form that could be used, proves nothing yet: it is asked for on chain.
+        case .session(.channel(.peerLost(let seat))), .session(.channel(.peerStopped(let seat))), .session(.channel(.frameTooLong(let seat, _))),
+             .session(.unexpectedFrame(let seat)), .packageDoesNotOpen(_, let seat, _), .deliveryMalformed(let seat), .claimMissing(_, let seat):
+            await complain(id, of: seat)
         default: break
         }
     }
 
     /// The receiver's claim goes to sender and witness; their answers and it are what the Referee judges.
     private func object(_ id: U256, _ objections: [Objection], _ own: ActiveJob.Attempt, _ seats: [JobFacts.Member]) async {
-        guard let objection = objections.first, let session = jobs[id]?.session?.id,
+        guard let objection = objections.first, let session = jobs[id]?.session,
               let mine = try? own.signer.sign(Claim(session: session, kind: .message, index: objection.slot.index(role: 2), content: objection.received ?? .zero)) else { return }
         let row = objection.slot.parties
         record(id, "objection to seat \(row.s), witness \(row.v)")
@@ -87,7 +91,7 @@ extension Agent {
     func hearBlame() async {
         for await event in blameEvents {
             guard case .frame(let frame, let peer) = event, let parts = try? RLP.decode(frame.payload).asList, let id = try? parts.first?.asHash else { continue }
-            guard let (job, entry) = jobs.first(where: { $0.value.session?.id == id }), let own = entry.attempt,
+            guard let (job, entry) = jobs.first(where: { $0.value.session == id }), let own = entry.attempt,
                   let from = entry.facts.seats.first(where: { $0.nodeKey == peer })?.seat else { continue }
             if frame.id == BlameBoard.claim {
                 guard parts.count == 2, let bytes = try? parts[1].asBytes, let key = key(of: from, in: entry),
@@ -107,11 +111,11 @@ extension Agent {
                 list.append(id)
                 list.append(claim.encoded)
             }), to: peer)
-            entry.session?.close()
+            entry.link?.close()
         }
     }
 
-    private func key(of seat: Int, in job: ActiveJob) -> Address? {
+    func key(of seat: Int, in job: ActiveJob) -> Address? {
         guard let member = job.facts.members.firstIndex(where: { $0.seat == seat }) else { return nil }
         return job.joins[member]?.key
     }

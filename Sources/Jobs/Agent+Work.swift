@@ -11,27 +11,43 @@ import Primitives
 extension Agent {
     /// H7, H8: would this member accept the job if all open jobs were answered?
     func evaluate(_ id: U256) async {
-        guard let job = jobs[id] else { return }
+        guard let job = jobs[id], job.lifecycle.phase == .evaluating else { return }
+        let inclusion = await inclusion()
         do throws(JobRefusal) {
             let plan = try job.facts.compile(catalogue)
+            let estimate = plan.estimatedSeconds
+            try job.facts.checkTime(now: settings.nowMilliseconds() / 1_000, estimate: estimate, inclusion: inclusion)
             try checkEarlierAnswers(job.facts, plan)
+            try checkOverlap(id, plan)
             jobs[id]?.plan = plan
-        } catch { return await refuse(id, error) }
-        record(id, "accepted")
-        await feed(id, .accepted)
+            record(id, "accepted")
+            await feed(id, .accepted(silence: 2 * inclusion + estimate))
+        } catch {
+            note(id, error)
+            await feed(id, .refused)
+        }
     }
 
-    func refuse(_ id: U256, _ refusal: JobRefusal) async {
+    /// Our own log says everything, the chain what may be said.
+    private func note(_ id: U256, _ refusal: JobRefusal) {
+        jobs[id]?.refusal = refusal
         progressBoard.withLock { $0[id, default: JobProgress(job: id)].refusal = refusal.kind }
         settings.log("job", ["job": .string(id.decimal), "refused": .string("\(refusal)")])
-        await feed(id, .refused(reason: refusal.reason))
+    }
+    func decline(_ id: U256) async {
+        guard let refusal = jobs[id]?.refusal else { return }
+        await submit(id, "decline", [.word(id), .bytes32(refusal.reason)], document: refusal.document)
+    }
+
+    /// Δ: seconds within which a transaction is final.
+    private func inclusion() async -> UInt64 {
+        let value = (try? await ledger.call(.consortium, "param", [.fixedBytes(Bytes("inclusion".utf8))]))?[0].asUInt64 ?? 0
+        return value == 0 ? 10 : value
     }
 
     /// Rule 1 of private-sql.md §8.4: the same text over the same listings was answered; the attested answer stands.
     private func checkEarlierAnswers(_ facts: JobFacts, _ plan: Plan) throws(JobRefusal) {
-        for (id, earlier) in jobs where id < facts.job && earlier.facts.order.requester == facts.order.requester {
-            if case .ended(.refunded) = earlier.lifecycle.phase { continue }
-            if case .declined = earlier.lifecycle.phase { continue }
+        for (id, earlier) in jobs where id < facts.job && earlier.facts.order.requester == facts.order.requester && earlier.counts {
             guard earlier.facts.order.program == facts.order.program, earlier.facts.order.uses.map(\.terms) == facts.order.uses.map(\.terms) else { continue }
             throw .answeredBefore(job: id)
         }
@@ -45,18 +61,18 @@ extension Agent {
             let key = try PrivateKey(settings.randomBytes(32)), signer = SessionSigner(key: key, domain: domain)
             var dealt: [Int: (commitment: Hash32, packages: [InputPackage])] = [:], rows = 0
             for (use, listed) in job.facts.order.uses.enumerated() where catalogue.listing(listed.listing, terms: listed.terms)?.owner == ledger.account {
-                dealt[use] = try deal(plan, use: use, secret: secret, seat: job.facts.members[position].seat)
+                dealt[use] = try deal(plan, use: use, rows: job.rows[use], secret: secret, seat: job.facts.members[position].seat)
                 rows += plan.uses[use].schema.rows
             }
+            jobs[id]?.rows = [:]
             jobs[id]?.attempt = .init(number: attempt, signer: signer, key: key, dealt: dealt)
             progressBoard.withLock { $0[id, default: JobProgress(job: id)].rows = rows }
-            await feed(id, .prepared)
+            await feed(id, .prepared(key: key.address))
         } catch let refusal as JobRefusal {
             // Something of ours is not as listed: our own log says what, the others learn that we withdraw.
-            progressBoard.withLock { $0[id, default: JobProgress(job: id)].refusal = refusal.kind }
-            settings.log("job", ["job": .string(id.decimal), "withdrawn": .string("\(refusal)")])
+            note(id, refusal)
             await feed(id, .failed)
-            await submit(id, "decline", [.word(id), .bytes32(refusal.reason)])
+            await decline(id)
         } catch {
             settings.log("job", ["job": .string(id.decimal), "problem": .string("\(error)")])
             await feed(id, .failed)
@@ -70,10 +86,11 @@ extension Agent {
         return try await SharedSecret.agree(job: facts.job, attempt: attempt, own: settings.randomBytes(32), position: position, count: facts.members.count, over: session)
     }
 
-    private func deal(_ plan: Plan, use: Int, secret: Bytes, seat: Int?) throws(JobRefusal) -> (commitment: Hash32, packages: [InputPackage]) {
+    /// - Parameter rows: as read when the job was judged; nil: read again.
+    private func deal(_ plan: Plan, use: Int, rows: [[RawValue]]?, secret: Bytes, seat: Int?) throws(JobRefusal) -> (commitment: Hash32, packages: [InputPackage]) {
         let schema = plan.uses[use].schema
         let columns: [[RawValue]]
-        do throws(LocalTablesError) { columns = try tables().read(schema.table, plan.uses[use].columns).columns } catch { throw .table(error) }
+        do throws(LocalTablesError) { columns = if let rows { rows } else { try tables().read(schema.table, plan.uses[use].columns).columns } } catch { throw .table(error) }
         var random = SystemRandomNumberGenerator()
         let handed: LocalEvaluator.HandedIn
         do throws(LocalEvaluator.LocalError) {
@@ -89,7 +106,8 @@ extension Agent {
         var inputs: [ABI.Value] = [], signatures: [ABI.Value] = []
         for use in own.dealt.keys.sorted() {
             let listed = job.facts.order.uses[use], rows = UInt64(job.plan?.uses[use].schema.rows ?? 0)
-            let input = Contracts.Input(job: id, attempt: attempt, listing: listed.listing, commitment: own.dealt[use]!.commitment, key: own.signer.address, cohort: .zero, rows: rows)
+            let input = Contracts.Input(job: id, attempt: attempt, listing: listed.listing, commitment: own.dealt[use]!.commitment, key: own.signer.address,
+                                        cohort: job.cohorts[use]?.commitment(secret: settings.cohorts.secret) ?? .zero, rows: rows)
             inputs.append(.tuple([.bytes32(input.commitment), .bytes32(input.cohort), .uint(rows)]))
             signatures.append(.bytes(own.signer.sign(input).contractBytes))
         }
@@ -99,7 +117,7 @@ extension Agent {
             signatures.append(.bytes(own.signer.sign(structure).contractBytes))
         }
         do throws(LedgerError) {
-            _ = try await ledger.send(.market, "join", [.word(id), .uint(UInt64(attempt)), .address(own.signer.address), .array(inputs), .bytes32(coin), .array(signatures)], gasLimit: nil)
+            _ = try await ledger.send(.market, "join", [.word(id), .uint(UInt64(attempt)), .address(own.signer.address), .array(inputs), .bytes32(coin), .array(signatures)], document: [], gasLimit: nil)
             await feed(id, .joined)
         } catch {
             settings.log("job", ["job": .string(id.decimal), "join": .string("\(error)")])
@@ -118,18 +136,18 @@ extension Agent {
             }
             let committee = SessionRun.Committee(session: digest, seat: seat, keys: keys, signer: own.signer)
             let bulk = try await network.openSession(digest, with: seats.filter { $0.seat != seat }.map(\.nodeKey))
-            jobs[id]?.session = bulk
-            let metered = MeteredChannel(inner: SeatChannel(seat: seat, session: bulk), agent: self, job: id)
+            let link = SeatChannel(seat: seat, session: bulk), testimony = job.testimony
+            jobs[id]?.link = link
             progressBoard.withLock { board in
                 board[id, default: JobProgress(job: id)].plannedRounds = plan.cost.rounds
                 board[id]?.seats = seats.map(\.account)
-                board[id]?.channel = metered.inner
+                board[id]?.channel = link
             }
-            defer { progressBoard.withLock { $0[id]?.channel = nil } }
-            var channel: any MPC.Channel = metered
+            defer { progressBoard.withLock { $0[id]?.leaveChannel() } }
+            var channel: any SeatLink = link
             if let misconduct = settings.misconduct { channel = misconduct(channel, committee, own.key) }
             let deadline = job.facts.order.deadline, now = settings.nowMilliseconds
-            let run = SessionRun(committee: committee, contributions: try contributions(job, plan, own), readerKey: job.facts.order.readers[0].bytes, channel: channel,
+            let run = SessionRun(committee: committee, contributions: try contributions(job, plan, own), readerKey: job.facts.order.readers[0].bytes, channel: channel, testimony: testimony,
                                  mayRelease: { [weak self] in await self?.mayRelease(id, deadline: deadline, now: now() / 1_000) ?? false },
                                  report: { [weak self] stage, session in self?.report(id, stage, session) })
             let inputs = plan.uses.map(\.layout)
@@ -165,8 +183,8 @@ extension Agent {
     private func mayRelease(_ id: U256, deadline: UInt64, now: UInt64) async -> Bool {
         guard let state = try? await ledger.call(.market, "job", [.word(id)]) else { return false }
         let words = JobWords(state[0])
-        let inclusion = (try? await ledger.call(.consortium, "param", [.fixedBytes(Bytes("inclusion".utf8))]))?[0].asUInt64 ?? 10
-        return words.state == .running && words.attempt == jobs[id]?.attempt?.number && now + 2 * max(1, inclusion) < deadline
+        guard let attempt = jobs[id]?.attempt?.number else { return false }
+        return words.mayRelease(attempt: attempt, now: now, inclusion: await inclusion(), deadline: deadline)
     }
 
     nonisolated func report(_ id: U256, _ stage: SessionRun.Stage, _ session: Session?) {
@@ -192,19 +210,17 @@ extension Agent {
 
 enum JobFailure: Error, Sendable { case joinMissing }
 
-/// Counts what passes, for whoever watches the job.
-struct MeteredChannel: MPC.Channel {
-    let inner: SeatChannel
-    let agent: Agent
-    let job: U256
+extension JobWords {
+    /// H4: a box leaves only while the job's last final state is Running in this attempt, with time for two transactions.
+    package func mayRelease(attempt: UInt8, now: UInt64, inclusion: UInt64, deadline: UInt64) -> Bool {
+        state == .running && self.attempt == attempt && now + 2 * inclusion < deadline
+    }
+}
 
-    func exchange(_ frames: [Bytes], expecting: [Int]) async throws(MPC.ChannelError) -> [Bytes] {
-        agent.progressBoard.withLock { board in
-            board[job]?.bytesOut += frames.reduce(0) { $0 + $1.count }
-            board[job]?.rounds += 1
-        }
-        let got = try await inner.exchange(frames, expecting: expecting)
-        agent.progressBoard.withLock { $0[job]?.bytesIn += got.reduce(0) { $0 + $1.count } }
-        return got
+extension Plan {
+    /// Seconds that a session may take between sites: 20 ms a round, 10 MB/s for what all seats send together, one second to begin.
+    package var estimatedSeconds: UInt64 {
+        let bytes = (cost.bits + 3 * inputBits) / 8
+        return UInt64((1_000 + 20 * cost.rounds + bytes / 10_000 + 999) / 1_000)
     }
 }

@@ -12,18 +12,30 @@ import Synchronization
 /// One watcher reads the chain in order and feeds each job's lifecycle; what a lifecycle asks for runs beside it in child tasks and
 /// comes back as input. Cancelling `run` stops everything; an unfinished job then ends by its deadline, and this member leaves.
 package actor Agent {
+    package typealias Misconduct = @Sendable (any SeatLink, SessionRun.Committee, PrivateKey) -> any SeatLink
     package struct Settings: Sendable {
         /// This member's node key address, and its account.
         package var nodeKey: Address
         package var log: @Sendable (String, [String: JSON]) -> Void
         package var nowMilliseconds: @Sendable () -> UInt64
         package var randomBytes: @Sendable (Int) -> Bytes
+        package var cohorts: CohortLog
         /// Only the demonstration's chain has one: wraps the channel of a seat that misbehaves on purpose.
-        package var misconduct: (@Sendable (any MPC.Channel, SessionRun.Committee, PrivateKey) -> any MPC.Channel)?
+        package var misconduct: Misconduct?
+        var answers = true
 
         package init(nodeKey: Address, log: @escaping @Sendable (String, [String: JSON]) -> Void, nowMilliseconds: @escaping @Sendable () -> UInt64,
-                     randomBytes: @escaping @Sendable (Int) -> Bytes) {
-            (self.nodeKey, self.log, self.nowMilliseconds, self.randomBytes) = (nodeKey, log, nowMilliseconds, randomBytes)
+                     randomBytes: @escaping @Sendable (Int) -> Bytes, cohorts: CohortLog) {
+            (self.nodeKey, self.log, self.nowMilliseconds, self.randomBytes, self.cohorts) = (nodeKey, log, nowMilliseconds, randomBytes, cohorts)
+        }
+    }
+    /// Whom answered questions reached: this owner's secret, and a durable map.
+    package struct CohortLog: Sendable {
+        let secret: Bytes
+        let load: @Sendable (String) -> Bytes?
+        let store: @Sendable (String, Bytes) -> Void
+        package init(secret: Bytes, load: @escaping @Sendable (String) -> Bytes?, store: @escaping @Sendable (String, Bytes) -> Void) {
+            (self.secret, self.load, self.store) = (secret, load, store)
         }
     }
 
@@ -35,6 +47,7 @@ package actor Agent {
     private(set) var catalogue = Catalogue()
     var jobs: [U256: ActiveJob] = [:]
     private var nextBlock: UInt64 = 0
+    private var isReading = false, held: [(U256, JobLifecycle.Effect)] = []
     nonisolated let work = AsyncStream.makeStream(of: (@Sendable () async -> Void).self)
     nonisolated let progressBoard = Mutex<[U256: JobProgress]>([:])
     nonisolated let blameEvents: PeerStream
@@ -57,7 +70,7 @@ package actor Agent {
     }
 
     package nonisolated var progress: [JobProgress] { progressBoard.withLock { $0.values.sorted { $0.job < $1.job } } }
-    package func setMisconduct(_ misconduct: (@Sendable (any MPC.Channel, SessionRun.Committee, PrivateKey) -> any MPC.Channel)?) { settings.misconduct = misconduct }
+    package func setMisconduct(_ misconduct: Misconduct?, answers: Bool) { (settings.misconduct, settings.answers) = (misconduct, answers) }
 
     func record(_ job: U256, _ what: String) {
         let now = settings.nowMilliseconds()
@@ -70,26 +83,41 @@ package actor Agent {
     private func watch() async {
         for await head in ledger.heads() {
             do throws(LedgerError) { try await read(to: head) } catch { settings.log("agent", ["problem": .string("\(error)")]) }
-            for id in Array(jobs.keys) { await feed(id, .moment(max(head.timestamp, settings.nowMilliseconds() / 1_000))) }
+            let now = max(head.timestamp, settings.nowMilliseconds() / 1_000)
+            for id in Array(jobs.keys) where jobs[id]?.lifecycle.isOver == false {
+                if let (seat, round) = observe(id) { await feed(id, .held(by: seat, round: round, now)) }
+                await feed(id, .moment(now))
+            }
         }
         work.continuation.finish()
     }
 
+    /// A batch of blocks is read to its end before anything is done: after a restart most of what the past calls for is over.
     private func read(to head: Head) async throws(LedgerError) {
         guard head.number >= nextBlock else { return }
-        let from = nextBlock
-        for event in try await ledger.events(.market, [], from: from, to: head.number) { try await onMarket(event) }
+        let market = try await ledger.events(.market, [], from: nextBlock, to: head.number), referee = try await ledger.events(.referee, [], from: nextBlock, to: head.number)
+        isReading = true
+        defer { isReading = false }
+        for event in (market + referee).sorted(by: { ($0.block, $0.index) < ($1.block, $1.index) }) { try await onEvent(event) }
         nextBlock = head.number + 1
+        let read = held
+        held = []
+        isReading = false
+        for (id, effect) in read where jobs[id]?.lifecycle.isOver == false { perform(effect, id) }
     }
 
-    private func onMarket(_ event: PlacedEvent) async throws(LedgerError) {
+    private func onEvent(_ event: PlacedEvent) async throws(LedgerError) {
         switch event.name {
         case "Listed", "Delisted":
             let input = try await ledger.input(of: event.transaction)
             do throws(CatalogueError) { try catalogue.apply(event, input: input) } catch { settings.log("catalogue", ["problem": .string("\(error)")]) }
         case "Opened": try await onOpened(event)
         case "Joined": await onJoined(event)
-        case "Ready": await feed(event["job"].asWord, .ready(attempt: UInt8(event["attempt"].asUInt64), session: event["session"].asHash))
+        case "Ready":
+            jobs[event["job"].asWord]?.session = event["session"].asHash
+            await feed(event["job"].asWord, .ready(attempt: UInt8(event["attempt"].asUInt64), session: event["session"].asHash))
+        case "Complained": await onComplained(event)
+        case "Answered": try await onAnswered(event)
         case "AttemptEnded": try await onAttemptEnded(event)
         case "Settled": await feed(event["job"].asWord, .settled)
         case "Refunded": await feed(event["job"].asWord, .refunded)
@@ -99,6 +127,7 @@ package actor Agent {
 
     private func onOpened(_ event: PlacedEvent) async throws(LedgerError) {
         let id = event["job"].asWord, order = Order(abi: event["order"])
+        guard jobs[id] == nil else { return }           // read again after a failure on the way
         let input = try await ledger.input(of: event.transaction)
         guard let (_, rest) = try? Contract.market.abi.decodeCall("open", input), let program = ProgramDocument(rest) else {
             return settings.log("job", ["job": .string(id.decimal), "what": "its program is not on chain: not joined"])
@@ -125,7 +154,18 @@ package actor Agent {
     private func onJoined(_ event: PlacedEvent) async {
         let id = event["job"].asWord
         guard let index = jobs[id]?.facts.members.firstIndex(where: { $0.account == event["member"].asAddress }) else { return }
-        jobs[id]!.joins[index] = Join(event)
+        let join = Join(event)
+        jobs[id]!.joins[index] = join
+        if event["member"].asAddress == ledger.account { await feed(id, .bound(attempt: UInt8(event["attempt"].asUInt64), key: join.key)) }
+    }
+
+    private func onComplained(_ event: PlacedEvent) async {
+        let id = event["job"].asWord
+        guard jobs[id] != nil, let kind = Claim.Kind(rawValue: UInt8(truncatingIfNeeded: event["kind"].asUInt64)) else { return }
+        let complaint = Complaint(attempt: UInt8(event["attempt"].asUInt64), accuser: event["accuser"].asAddress, accused: event["accused"].asAddress, kind: kind,
+                                  index: event["index"].asWord, until: event["until"].asUInt64, transaction: event.transaction)
+        record(id, "\(complaint.accuser) complains of \(complaint.accused): \(kind)")
+        await feed(id, .complained(complaint, ofUs: complaint.accused == ledger.account))
     }
 
     private func onAttemptEnded(_ event: PlacedEvent) async throws(LedgerError) {
@@ -151,27 +191,31 @@ package actor Agent {
         }
         for effect in effects { perform(effect, id) }
         if job.lifecycle.isOver {
-            job.session?.close()
-            if case .ended = job.lifecycle.phase { jobs[id]?.session = nil }
+            job.link?.close()
+            jobs[id]?.link = nil
         }
     }
 
     /// Starts what the lifecycle asks for; its result comes back through `feed`.
     private func perform(_ effect: JobLifecycle.Effect, _ id: U256) {
         if case .stop = effect {
-            jobs[id]?.session?.close()
+            jobs[id]?.link?.close()
             return
         }
+        if isReading { return held.append((id, effect)) }
         work.continuation.yield { [weak self] in
             guard let self else { return }
             switch effect {
             case .evaluate: await self.evaluate(id)
-            case .decline(let reason): await self.submit(id, "decline", [.word(id), .bytes32(reason)])
+            case .decline: await self.decline(id)
             case .prepare(let attempt): await self.prepare(id, attempt: attempt)
             case .join(let attempt): await self.join(id, attempt: attempt)
             case .compute(let session): await self.compute(id, session)
             case .settle: await self.settle(id)
             case .accuse: await self.accuse(id)
+            case .complain(let seat): await self.complain(id, of: seat)
+            case .answer(let complaint): await self.answer(id, complaint)
+            case .leave(let attempt): await self.submit(id, "leave", [.word(id), .uint(UInt64(attempt))])
             case .advance: await self.submit(id, "advance", [.word(id)], gasLimit: 3_000_000)
             case .stop: break
             }
@@ -179,9 +223,9 @@ package actor Agent {
     }
 
     /// A call whose refusal tells only that somebody was faster.
-    func submit(_ id: U256, _ function: String, _ arguments: [ABI.Value], contract: Contract = .market, gasLimit: UInt64? = nil) async {
+    func submit(_ id: U256, _ function: String, _ arguments: [ABI.Value], contract: Contract = .market, document: Bytes = [], gasLimit: UInt64? = nil) async {
         do throws(LedgerError) {
-            _ = try await ledger.send(contract, function, arguments, gasLimit: gasLimit)
+            _ = try await ledger.send(contract, function, arguments, document: document, gasLimit: gasLimit)
             record(id, "sent \(function)")
         } catch { settings.log("job", ["job": .string(id.decimal), "what": .string("\(function): \(error)")]) }
     }
@@ -195,7 +239,12 @@ struct ActiveJob: Sendable {
     var attempt: Attempt?
     /// By position among the members: what each bound on chain.
     var joins: [Int: Join] = [:]
-    var session: BulkSession?
+    var session: Hash32?
+    var link: SeatChannel?
+    var testimony = Testimony()
+    var refusal: JobRefusal?
+    /// Whom it reaches, and the rows as judged until they are dealt; by use.
+    var cohorts: [Int: Cohort] = [:], rows: [Int: [[RawValue]]] = [:]
     var settlement: SessionRun.Settlement?
     var failure: SessionFailure?
 

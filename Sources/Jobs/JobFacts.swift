@@ -60,12 +60,11 @@ package enum JobRefusal: Error, Sendable {
     case seatsNotClaimed(found: Int)
     case tooLittleTime
     case answeredBefore(job: U256)
-    case overlap(job: U256, rule: Int)
+    /// Fewer than `smallestGroup` subjects of one table lie between this question and an earlier one.
+    case overlap(job: U256, table: String, smallestGroup: Int)
     case table(LocalTablesError)
     case local(LocalEvaluator.LocalError)
 
-    /// What `decline` carries.
-    package var reason: Hash32 { keccak256(Bytes("entente/refusal/\(kind)".utf8)) }
     package var kind: String {
         switch self {
         case .listingUnknown: "listing"
@@ -77,6 +76,25 @@ package enum JobRefusal: Error, Sendable {
         case .table, .local: "input"
         }
     }
+    /// For everybody: one line with its class in front. What is wrong with this member's own data stays in its own log.
+    package var text: String {
+        switch self {
+        case .listingUnknown(let listing): "listing: \(listing) is not known here at the terms that the order names"
+        case .program(let error): "\(error)"
+        case .programDiffers, .planDiffers: "program: text and order do not agree on what is to run"
+        case .boxBytes(let expected, let found): "reader: boxes take \(expected) bytes, the order says \(found)"
+        case .readerKeyMalformed: "reader: one key, for one reader"
+        case .seatsNotClaimed(let found): "seats: the owners claim \(found) of four"
+        case .tooLittleTime: "time: too little is left before the deadline; ask with a later one"
+        case .answeredBefore(let job): "overlap: job \(job) asked the same of the same data; its answer stands"
+        case .overlap(let job, let table, let k): "overlap: this and job \(job) differ by fewer than \(k) subjects of \(table); use the groups of job \(job)"
+        case .table, .local: "input: withdrawn (see its log)"
+        }
+    }
+    /// Travels behind the arguments of `decline`; `reason` is its hash.
+    package var document: Bytes { Bytes(text.utf8.prefix(Self.maximumTextBytes)) }
+    package var reason: Hash32 { keccak256(document) }
+    package static let maximumTextBytes = 1_024
 }
 
 extension JobFacts {
@@ -97,6 +115,10 @@ extension JobFacts {
         guard order.boxBytes == UInt32(expected) else { throw .boxBytes(expected: expected, found: order.boxBytes) }
         guard seats.count == 4 else { throw .seatsNotClaimed(found: seats.count) }
         return plan
+    }
+    /// H8: seconds for the session and for two transactions must be left; all of them of the chain's clock.
+    package func checkTime(now: UInt64, estimate: UInt64, inclusion: UInt64) throws(JobRefusal) {
+        guard now + estimate + 2 * inclusion < order.deadline else { throw .tooLittleTime }
     }
     /// HPKE: encapsulated key, words, tag.
     package static func boxBytes(outputWords: Int) -> Int { 32 + 8 * outputWords + 16 }

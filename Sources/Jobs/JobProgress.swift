@@ -10,9 +10,10 @@ package struct JobProgress: Sendable {
     package internal(set) var phase = "evaluating"
     package internal(set) var stage = ""
     package internal(set) var rows = 0
-    package internal(set) var bytesOut = 0
-    package internal(set) var bytesIn = 0
-    package internal(set) var rounds = 0
+    /// Bytes and rounds of a session that is over.
+    private var passed = (bytesOut: 0, bytesIn: 0, rounds: 0)
+    package var figures: (bytesOut: Int, bytesIn: Int, rounds: Int) { channel.map { ($0.bytes.out, $0.bytes.in, $0.rounds) } ?? passed }
+    mutating func leaveChannel() { (passed, channel) = (figures, nil) }
     /// Rounds that the plan's steps take; the session's own come on top.
     package internal(set) var plannedRounds = 0
     /// Accounts at the seats.
@@ -32,8 +33,8 @@ package struct JobProgress: Sendable {
     }
 
     package var json: JSON {
-        ["job": .string(job.decimal), "phase": .string(phase), "stage": .string(stage), "rows": .integer(Int64(rows)), "bytesOut": .integer(Int64(bytesOut)),
-         "bytesIn": .integer(Int64(bytesIn)), "rounds": .integer(Int64(rounds)), "plannedRounds": .integer(Int64(plannedRounds)), "waitingFor": .array(waitingFor.map { JSON($0) }),
+        ["job": .string(job.decimal), "phase": .string(phase), "stage": .string(stage), "rows": .integer(Int64(rows)), "bytesOut": .integer(Int64(figures.bytesOut)),
+         "bytesIn": .integer(Int64(figures.bytesIn)), "rounds": .integer(Int64(figures.rounds)), "plannedRounds": .integer(Int64(plannedRounds)), "waitingFor": .array(waitingFor.map { JSON($0) }),
          "refusal": refusal.map { .string($0) } ?? .null,
          "moments": .array(moments.map { ["at": .integer(Int64($0.milliseconds)), "what": .string($0.what)] })]
     }

@@ -10,8 +10,10 @@ package protocol Ledger: Sendable {
 
     func call(_ contract: Contract, _ function: String, _ arguments: [ABI.Value]) async throws(LedgerError) -> [ABI.Value]
     /// Returns when the transaction is final.
-    /// - Parameter gasLimit: nil: estimated at the head; given where the call is about time that no block has reached yet.
-    func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], gasLimit: UInt64?) async throws(LedgerError) -> Inclusion
+    /// - Parameters:
+    ///   - document: bytes after the arguments, for whoever reads the chain.
+    ///   - gasLimit: nil: estimated at the head; given where the call is about time that no block has reached yet.
+    func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes, gasLimit: UInt64?) async throws(LedgerError) -> Inclusion
     func events(_ contract: Contract, _ names: [String], from: UInt64, to: UInt64?) async throws(LedgerError) -> [PlacedEvent]
     /// Input of a transaction in the chain.
     func input(of transaction: Hash32) async throws(LedgerError) -> Bytes

@@ -2,6 +2,7 @@ import Ciphers
 import Contracts
 import MPC
 import Primitives
+import Synchronization
 
 /// One attempt of one job at one seat, from the fixed session to boxes that settle it.
 ///
@@ -12,10 +13,13 @@ import Primitives
 ///     program ── the plan over shares
 ///     segment ── batch record, signed; echoed, so that two contents for one slot meet
 ///     boxes ──── hashes of the boxes each seat can compute, signed; equal at all holders
-///     attest ─── (transcript, output), signed; echoed
-///     release ── only now box i goes to seat i
+///     attest ─── (transcript, output), signed
+///     release ── whoever holds all four attestations sends them to all, and box i to seat i
 ///
-/// Whoever holds all boxes and attestations settles. Any failure carries what the Referee needs to judge it.
+/// The last two are no rounds: each seat takes what comes, from whoever it comes, until it holds all. So a seat that attests to one
+/// honest seat only, or falls silent or loses its links once it holds its box, keeps nothing from the others: where one honest seat
+/// released, the other two hold all attestations and their boxes (law L13). Whoever holds everything settles. Any failure carries
+/// what the Referee needs to judge it.
 package struct SessionRun: Sendable {
     package struct Committee: Sendable {
         package let session: Hash32
@@ -52,6 +56,8 @@ package struct SessionRun: Sendable {
         package let transcript: Hash32
         package let boxes: [Bytes]
         package let attestations: [SignedClaim]
+
+        package init(transcript: Hash32, boxes: [Bytes], attestations: [SignedClaim]) { (self.transcript, self.boxes, self.attestations) = (transcript, boxes, attestations) }
     }
 
     /// What a seat is at, for whoever looks (`entente job`).
@@ -60,15 +66,20 @@ package struct SessionRun: Sendable {
     let committee: Committee
     let contributions: [Contribution]
     let readerKey: Bytes
-    let channel: any MPC.Channel
+    let channel: any SeatLink
     /// Before a box leaves: all attested; is the job still running, with time left (H4)?
     let mayRelease: @Sendable () async -> Bool
+    let testimony: Testimony
     let report: @Sendable (Stage, Session?) -> Void
 
-    package init(committee: Committee, contributions: [Contribution], readerKey: Bytes, channel: any MPC.Channel,
+    package init(committee: Committee, contributions: [Contribution], readerKey: Bytes, channel: any SeatLink, testimony: Testimony = Testimony(),
                  mayRelease: @escaping @Sendable () async -> Bool, report: @escaping @Sendable (Stage, Session?) -> Void) {
         (self.committee, self.contributions, self.readerKey, self.channel) = (committee, contributions, readerKey, channel)
-        (self.mayRelease, self.report) = (mayRelease, report)
+        (self.testimony, self.mayRelease, self.report) = (testimony, mayRelease, report)
+    }
+    private func enter(_ stage: Stage, _ session: Session?) {
+        testimony.state.withLock { $0.stage = stage }
+        report(stage, session)
     }
 
     /// - Parameters:
@@ -76,27 +87,27 @@ package struct SessionRun: Sendable {
     ///   - program: the plan over each use's components as this seat holds them (its own index is empty); its words are the result.
     package func run(contributions randomness: [Hash32],
                      program: @Sendable (Session, _ components: [Int: [Bytes]]) async throws(SessionError) -> Words) async throws(SessionFailure) -> Settlement {
-        report(.delivering, nil)
+        enter(.delivering, nil)
         let components = try await deliver()
-        report(.keys, nil)
+        enter(.keys, nil)
         let keys = try await attempt { () async throws(SessionError) in
             try await SessionKeys.agree(party: committee.seat, session: committee.session, contributions: randomness, over: channel)
         }
+        testimony.state.withLock { state in for c in keys.contributions { state.keys[U256(UInt64(c.index))] = c.digest } }
         let session = Session(keys: keys, channel: channel)
-        report(.computing, session)
+        enter(.computing, session)
         let words = try await attempt { () async throws(SessionError) in try await program(session, components) }
-        report(.segment, session)
-        let transcript = try await agreeSegment(session.record())
-        report(.boxes, session)
         let boxes: [Bytes?]
         do { boxes = try session.seal(words, reader: 0, publicKey: readerKey) } catch { throw .readerKeyRefused }
+        testimony.state.withLock { $0.boxes = boxes.map { $0.map { keccak256($0) } } }
+        enter(.segment, session)
+        let transcript = try await agreeSegment(session.record())
+        enter(.boxes, session)
         let hashes = try await agreeBoxes(boxes)
-        report(.attesting, session)
-        let attestations = try await attest(transcript, Output(boxes: hashes))
-        report(.releasing, session)
-        let all = try await release(boxes, hashes)
-        report(.released, session)
-        return Settlement(transcript: transcript, boxes: all, attestations: attestations)
+        enter(.attesting, session)
+        let settlement = try await attest(transcript, boxes, hashes, session)
+        enter(.released, session)
+        return settlement
     }
 
     private func attempt<T>(_ body: () async throws(SessionError) -> T) async throws(SessionFailure) -> T {
@@ -242,23 +253,69 @@ package struct SessionRun: Sendable {
         }
     }
 
-    private func attest(_ transcript: Hash32, _ output: Output) async throws(SessionFailure) -> [SignedClaim] {
-        let own = try sign(.attest, 0, Claim.attestation(transcript: transcript, output: output))
-        let (claims, _) = try await gather(own, expecting: 0)
-        for p in committee.others where claims[p].claim.content != own.claim.content {
-            let (a, b) = (min(p, committee.seat), max(p, committee.seat))
-            throw .claimsDiffer(a, b, claims[a], claims[b])
+    /// Attests, releases once all have attested, and returns with every box.
+    private func attest(_ transcript: Hash32, _ boxes: [Bytes?], _ hashes: [Hash32], _ session: Session) async throws(SessionFailure) -> Settlement {
+        let own = try sign(.attest, 0, Claim.attestation(transcript: transcript, output: Output(boxes: hashes)))
+        let count = SignedClaim.byteCount, maximum = 4 * count + (boxes.compactMap { $0?.count }.max() ?? 0)
+        var claims = [SignedClaim?](repeating: nil, count: 4), missing: Bytes?, heard = [0, 0, 0, 0], isReleased = false
+        claims[committee.seat] = own
+        channel.post(frames(own.encoded))
+        while true {
+            testimony.state.withLock { $0.attestations = claims }
+            if !isReleased, claims.allSatisfy({ $0 != nil }) {
+                isReleased = true
+                enter(.releasing, session)
+                if await mayRelease() {
+                    let all = claims.flatMap { $0!.encoded }
+                    channel.post((0..<4).map { $0 == committee.seat ? [] : all + boxes[$0]! })
+                } else if missing == nil { throw .tooLateToRelease }
+            }
+            if isReleased, let missing { return Settlement(transcript: transcript, boxes: (0..<4).map { boxes[$0] ?? missing }, attestations: claims.map { $0! }) }
+            // Two frames are all that a seat has to say from here on.
+            let open = committee.others.filter { heard[$0] < 2 }
+            let got: (seat: Int, frame: Bytes)?
+            do { got = open.isEmpty ? nil : try await channel.next(of: open, expecting: maximum) } catch .frameTooLong(let p, _) {
+                heard[p] = 2
+                continue
+            } catch { throw .session(.channel(error)) }
+            guard let (p, frame) = got else {
+                if isReleased { throw .boxMissing }
+                throw .session(.channel(.peerLost(committee.others.first { claims[$0] == nil } ?? committee.others[0])))
+            }
+            heard[p] += 1
+            if frame.count == count { try take(frame, of: p, own, &claims); continue }
+            guard frame.count >= 4 * count else { continue }
+            for q in committee.others { try take(frame[count * q..<count * (q + 1)], of: q, own, &claims) }
+            // Any honest copy will do; a rotten one is not worth an accusation, since two others come.
+            if keccak256(frame[(4 * count)...]) == hashes[committee.seat] { missing = Bytes(frame[(4 * count)...]) }
         }
-        return claims
     }
 
-    private func release(_ boxes: [Bytes?], _ hashes: [Hash32]) async throws(SessionFailure) -> [Bytes] {
-        guard await mayRelease() else { throw .tooLateToRelease }
-        let got = try await exchange((0..<4).map { $0 == committee.seat ? [] : boxes[$0]! }, maximum: boxes.compactMap { $0?.count }.max() ?? 0)
-        // Any honest copy will do; a rotten one is not worth an accusation, since two others come.
-        guard let missing = got.first(where: { keccak256($0) == hashes[committee.seat] }) else { throw .boxMissing }
-        return (0..<4).map { boxes[$0] ?? missing }
+    /// An attestation of seat p, from itself or relayed: what p did not sign says nothing.
+    private func take(_ bytes: some Collection<UInt8>, of p: Int, _ own: SignedClaim, _ claims: inout [SignedClaim?]) throws(SessionFailure) {
+        guard let claim = claim(bytes, from: p), claim.claim.kind == .attest, claim.claim.index == 0, claims.contains(where: { $0 == nil }) else { return }
+        if let first = claims[p], first.claim.content != claim.claim.content { throw .equivocation(seat: p, first, claim) }
+        guard claim.claim.content == own.claim.content else {
+            let (a, b) = p < committee.seat ? (claim, own) : (own, claim)
+            throw .claimsDiffer(min(p, committee.seat), max(p, committee.seat), a, b)
+        }
+        claims[p] = claim
     }
+}
+
+/// What a seat can be asked about by a complaint, while its session runs and after.
+package final class Testimony: Sendable {
+    struct State: Sendable {
+        var stage = SessionRun.Stage.delivering
+        /// Digests of key contributions sent and got, by index of their claim.
+        var keys: [U256: Hash32] = [:]
+        /// Hashes of the boxes that it could compute, once the program is through.
+        var boxes: [Hash32?] = [nil, nil, nil, nil]
+        var attestations: [SignedClaim?] = [nil, nil, nil, nil]
+    }
+    let state = Mutex(State())
+    package init() {}
+    package var stage: SessionRun.Stage { state.withLock { $0.stage } }
 }
 
 /// Why an attempt ended at this seat, with what a verdict needs.

@@ -59,6 +59,11 @@ package final class SessionSigner: Sendable {
         guard first == claim.content else { throw .alreadySigned(kind: claim.kind, index: claim.index) }
         return SignedClaim(claim: claim, signature: key.sign(claim.digest(in: domain)))
     }
+    /// What it signed on a slot, the same bytes again; nil: nothing yet.
+    package func signed(_ session: Hash32, _ kind: Claim.Kind, _ index: U256) -> SignedClaim? {
+        guard let content = slots.withLock({ $0[Slot(session: session, kind: kind.rawValue, index: index)] }) else { return nil }
+        return try? sign(Claim(session: session, kind: kind, index: index, content: content))
+    }
     /// Possession of the key, in `join`.
     package func sign(_ structure: some SignedStructure) -> Signature { key.sign(structure.digest(in: domain)) }
 }

@@ -11,6 +11,8 @@ package struct SessionKeys: Sendable {
     package let session: Hash32
     /// K_j, 16 bytes; empty for the own index.
     let keys: [Bytes]
+    /// What was sent and got when they were agreed: what KEY claims are about. Empty where keys were dealt.
+    package private(set) var contributions: [KeyContribution] = []
 
     package init(party: Int, session: Hash32, keys: [Bytes]) {
         precondition(keys.count == 4 && (0..<4).allSatisfy { keys[$0].count == ($0 == party ? 0 : 16) })
@@ -60,21 +62,20 @@ package struct SessionKeys: Sendable {
         }
         func check(_ j: Int) -> Hash32 { sha256(Bytes("entente/mpc/key-check/v1".utf8) + session.bytes + [UInt8(j)] + keys[j]) }
         let checks = try await exchange(check)
-        for j in others where others.contains(where: { $0 != j && checks[$0][j]! != check(j) }) {
-            let digest = { (from: Int, value: Hash32) in
-                sha256(Bytes("entente/mpc/key-contribution/v1".utf8) + session.bytes + [UInt8(j), UInt8(from)] + value.bytes)
-            }
-            let holders = others.filter { $0 != j }
-            throw .keysDiffer(
-                component: j,
-                contributions: holders.map {
-                    KeyContribution(component: j, from: party, to: $0, side: 0, digest: digest(party, contributions[j]))
-                }
-                    + holders.map {
-                        KeyContribution(component: j, from: $0, to: party, side: 1, digest: digest($0, received[$0][j]!))
-                    })
+        let digest = { (j: Int, from: Int, value: Hash32) in
+            sha256(Bytes("entente/mpc/key-contribution/v1".utf8) + session.bytes + [UInt8(j), UInt8(from)] + value.bytes)
         }
-        return SessionKeys(party: party, session: session, keys: keys)
+        let stated = others.map { j in
+            let holders = others.filter { $0 != j }
+            return holders.map { KeyContribution(component: j, from: party, to: $0, side: 0, digest: digest(j, party, contributions[j])) }
+                + holders.map { KeyContribution(component: j, from: $0, to: party, side: 1, digest: digest(j, $0, received[$0][j]!)) }
+        }
+        for (k, j) in others.enumerated() where others.contains(where: { $0 != j && checks[$0][j]! != check(j) }) {
+            throw .keysDiffer(component: j, contributions: stated[k])
+        }
+        var agreed = SessionKeys(party: party, session: session, keys: keys)
+        agreed.contributions = stated.flatMap { $0 }
+        return agreed
     }
 }
 

@@ -23,8 +23,8 @@ struct AgentLedger: Jobs.Ledger {
     func call(_ contract: Contract, _ function: String, _ arguments: [ABI.Value]) async throws(Jobs.LedgerError) -> [ABI.Value] {
         try await mapped { () async throws(CallFailure) in try await client.call(contract, function, arguments) }
     }
-    func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], gasLimit: UInt64?) async throws(Jobs.LedgerError) -> Inclusion {
-        try await mapped { () async throws(CallFailure) in try await sender.send(contract, function, arguments, gasLimit: gasLimit) }
+    func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes, gasLimit: UInt64?) async throws(Jobs.LedgerError) -> Inclusion {
+        try await mapped { () async throws(CallFailure) in try await sender.send(contract, function, arguments, document: document, gasLimit: gasLimit) }
     }
     func events(_ contract: Contract, _ names: [String], from: UInt64, to: UInt64?) async throws(Jobs.LedgerError) -> [PlacedEvent] {
         try await mapped { () async throws(CallFailure) in try await client.events(contract, names, from: from, to: to) }

@@ -85,10 +85,11 @@ extension Desk {
     }
 
     /// Pays the fee into escrow and opens the job, in one transaction. The reader's key is fresh: one for each job.
-    package func open(_ prepared: Prepared, bond: U256 = 1_000, seatingSeconds: UInt32 = 10, spanSeconds: UInt64 = 60) async throws -> Opened {
+    package func open(_ prepared: Prepared, bond: U256 = 1_000, seatingSeconds: UInt32 = 10, spanSeconds: UInt64? = nil) async throws -> Opened {
         guard prepared.missing.isEmpty else { throw AskError.refused(prepared.missing) }
         let secret = randomBytes(32), key = X25519.publicKey(of: secret)
-        let now = try await headTime()
+        // Twice what members will want to see between joining and the deadline (H8).
+        let now = try await headTime(), spanSeconds = spanSeconds ?? max(60, 2 * prepared.plan.estimatedSeconds + UInt64(seatingSeconds) + 40)
         let uses = zip(prepared.listings, prepared.grants).map { Use(listing: $0.id, terms: $0.hash, grant: $1) }
         let order = Order(requester: account, program: prepared.plan.program, plan: prepared.plan.hash, purpose: prepared.purpose.bit, profile: 4, uses: uses,
                           readers: [Hash32(key) ?? .zero], boxBytes: UInt32(JobFacts.boxBytes(outputWords: prepared.plan.outputWords)), seatFee: prepared.seatFee, bond: bond,
@@ -143,22 +144,26 @@ extension Desk {
             case .settled: return .answered(try await answer(opened), seconds: seconds)
             case .refunded:
                 let event = try await ledger.events(.market, ["Refunded"], matching: ["job": .uint(opened.job)], from: opened.block).first
-                return .refunded(reason: event.map { Desk.refundReason($0["reason"].asHash) } ?? "")
+                guard let event else { return .refunded(reason: "") }
+                return .refunded(reason: try await refundReason(event))
             default: try await Task.sleep(for: .milliseconds(15))
             }
         }
         throw AskError.unfinished(job: opened.job)
     }
 
-    static func refundReason(_ hash: Hash32) -> String {
-        switch U256(hash) {
+    /// Why a job was refunded, in one line: who declined it says so behind the arguments of its call, by whose hash the chain knows it.
+    func refundReason(_ event: PlacedEvent) async throws -> String {
+        switch U256(event["reason"].asHash) {
         case 1: return "the requester cancelled"
         case 2: return "not everybody took a seat in time"
         case 3: return "the deadline passed"
         case 4: return "the attempt failed and none could follow"
         default:
-            for kind in ["listing", "program", "reader", "seats", "time", "overlap", "input"] where keccak256(Bytes("entente/refusal/\(kind)".utf8)) == hash { return "a member declined: \(kind)" }
-            return "a member declined"
+            guard let call = try await ledger.transaction(event.transaction) else { return "a member declined" }
+            let who = try await members().first { $0.account == call.from }?.name ?? call.from.description
+            guard let (_, text) = try? Contract.market.abi.decodeCall("decline", call.input), text.count <= JobRefusal.maximumTextBytes, keccak256(text) == event["reason"].asHash else { return "\(who) declined" }
+            return "\(who) declined: \(String(decoding: text.filter { $0 >= 32 && $0 != 127 }, as: UTF8.self))"
         }
     }
 

@@ -25,6 +25,8 @@ extension Desk {
         market += try await ledger.events(.market, ["Used"], matching: wanted, from: 0)
         let referee = try await ledger.events(.referee, Contract.referee.abi.events(about: "job"), matching: wanted, from: 0)
         guard !market.isEmpty else { throw StoryError.unknown(job) }
+        var reason = ""
+        if let refunded = market.first(where: { $0.name == "Refunded" }) { reason = try await refundReason(refunded) }
         return (market + referee).sorted { ($0.block, $0.index) < ($1.block, $1.index) }.map { e in
             let (text, isMoney): (String, Bool) = switch e.name {
             case "Opened": ("opened by \(name(e["requester"])): \(Desk.money(e["fee"].asWord)) in escrow", true)
@@ -34,7 +36,7 @@ extension Desk {
             case "Sealed": ("\(e["boxes"].asList.count) boxes sealed to the reader", false)
             case "Paid": ("paid \(name(e["payee"])) \(Desk.money(e["amount"].asWord)) \(["", "for data", "for a model", "for the program", "levy", "for a seat"][min(5, e["kind"].asInt)])", true)
             case "Used": ("\(tables[e["listing"].asUInt64] ?? "listing \(e["listing"].asInt)") used to \(purpose(e["purpose"])), \(e["rows"].asInt) rows", false)
-            case "Refunded": ("refunded \(Desk.money(e["amount"].asWord)) to \(name(e["requester"])): \(Desk.refundReason(e["reason"].asHash))", true)
+            case "Refunded": ("refunded \(Desk.money(e["amount"].asWord)) to \(name(e["requester"])): \(reason)", true)
             case "Convicted": ("\(name(e["member"])) convicted, \(Desk.money(e["taken"].asWord)) of its bond taken", true)
             case "Parted": ("\(name(e["a"])) and \(name(e["b"])) parted: one of them lied, nobody can tell which; bonds kept", false)
             case "Silent": ("\(name(e["member"])) was silent, charged \(Desk.money(e["taken"].asWord))", true)

@@ -79,8 +79,13 @@ package struct NodeService: Sendable {
         }
         let client = try LedgerClient(url: "http://\(configuration.host):\(server.port)", chainId: view.network.chainId)
         let account = try directory.key("account")
+        let cohorts = Agent.CohortLog(secret: sha256(Bytes("entente/node/cohort-secret/v1".utf8) + nodeKey.secretBytes).bytes,
+                                      load: { directory.has("cohorts/\($0)") ? try? directory.read("cohorts/\($0)") : nil },
+                                      store: { name, bytes in
+                                          do { try directory.makeDirectory("cohorts"); try directory.write("cohorts/\(name)", bytes) } catch { log.write("cohort", ["problem": .string("\(error)")]) }
+                                      })
         let agent = Agent(ledger: AgentLedger(client: client, sender: Sender(client, key: account), chain: ledger), network: network,
-                          settings: .init(nodeKey: nodeKey.address, log: { log.write($0, $1) }, nowMilliseconds: { SystemClock().nowMilliseconds }, randomBytes: { randomBytes($0) }),
+                          settings: .init(nodeKey: nodeKey.address, log: { log.write($0, $1) }, nowMilliseconds: { SystemClock().nowMilliseconds }, randomBytes: { randomBytes($0) }, cohorts: cohorts),
                           tables: { () throws(LocalTablesError) in try LocalTables(path: directory.file("catalog/tables.json")) })
         agents.serve(agent)
         return NodeService(directory: directory, configuration: configuration, ledger: ledger, pool: pool, network: network, history: history,

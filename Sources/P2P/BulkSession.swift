@@ -21,11 +21,20 @@ package final class BulkSession: Sendable {
         var total = 0
         var sequence: UInt32 = 0
         var waitingBytes = 0
+        /// Nothing more comes from this party; what came whole before is still given out.
+        var failure: BulkError?
     }
+    /// Who is waited for: one message of each, or the first of any.
+    fileprivate struct Want {
+        var parties: [Int]
+        var isAny = false
+    }
+    fileprivate typealias Waiter = (want: Want, continuation: CheckedContinuation<Result<[(Int, Bytes)], BulkError>, Never>)
     fileprivate struct State {
         var inboxes: [Inbox]
         var sent: [UInt32]
-        var waiter: (parties: Range<Int>, continuation: CheckedContinuation<Result<[Bytes], BulkError>, Never>)?
+        var waiter: Waiter?
+        /// Of the whole session.
         var failure: BulkError?
         var traffic = Traffic()
     }
@@ -49,7 +58,7 @@ package final class BulkSession: Sendable {
 
     /// Sends `outgoing[i]` to `peers[i]` and waits for one message from each.
     ///
-    /// - Throws: `BulkError`; after any but `.tooLong` the session is over.
+    /// - Throws: `BulkError`; a party that is lost fails every round from then on, `.cancelled` and `.closed` all calls.
     package func exchange(_ outgoing: [Bytes]) async throws(BulkError) -> [Bytes] {
         precondition(outgoing.count == peers.count)
         for index in outgoing.indices { try send(outgoing[index], to: index) }
@@ -63,11 +72,11 @@ package final class BulkSession: Sendable {
             defer { state.sent[index] += 1 }
             state.traffic.sentFrames += 1
             state.traffic.sentBytes += message.count
-            return (state.sent[index], state.failure)
+            return (state.sent[index], state.failure ?? state.inboxes[index].failure)
         }
         if let failure { throw failure }
         guard let link = network.bulkLink(to: peers[index]), link.send(fragments(of: message, sequence), urgent: false) else {
-            fail(.linkLost(peers[index]))
+            lose(peers[index], .linkLost(peers[index]))
             throw .linkLost(peers[index])
         }
     }
@@ -75,15 +84,21 @@ package final class BulkSession: Sendable {
     package func receive(from index: Int) async throws(BulkError) -> Bytes { try await receive(index..<(index + 1))[0] }
 
     /// One message from each of the parties, when the last is in. One caller at a time.
-    private func receive(_ parties: Range<Int>) async throws(BulkError) -> [Bytes] {
+    private func receive(_ parties: Range<Int>) async throws(BulkError) -> [Bytes] { try await receive(Want(parties: Array(parties))).map(\.1) }
+
+    /// The next message of whichever of the parties comes first; those that are lost do not end the wait for the others.
+    package func receiveFirst(of parties: [Int]) async throws(BulkError) -> (index: Int, message: Bytes) {
+        let (index, message) = try await receive(Want(parties: parties, isAny: true))[0]
+        return (index, message)
+    }
+
+    private func receive(_ want: Want) async throws(BulkError) -> [(Int, Bytes)] {
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Result<[Bytes], BulkError>, Never>) in
-                let ready = state.withLock { state -> Result<[Bytes], BulkError>? in
+            await withCheckedContinuation { (continuation: CheckedContinuation<Result<[(Int, Bytes)], BulkError>, Never>) in
+                let ready = state.withLock { state -> Result<[(Int, Bytes)], BulkError>? in
                     precondition(state.waiter == nil, "one caller waits for a session at a time")
-                    // What has arrived whole is given out even if the link is gone since.
-                    if let messages = state.take(parties) { return .success(messages) }
-                    if let failure = state.failure { return .failure(failure) }
-                    state.waiter = (parties, continuation)
+                    if let result = state.result(want) { return result }
+                    state.waiter = (want, continuation)
                     return nil
                 }
                 if let ready { continuation.resume(returning: ready) }
@@ -98,9 +113,11 @@ package final class BulkSession: Sendable {
     package var waitingFor: [Address] {
         state.withLock { state in
             guard let waiter = state.waiter else { return [] }
-            return waiter.parties.filter { state.inboxes[$0].messages.isEmpty }.map { peers[$0] }
+            return waiter.want.parties.filter { state.inboxes[$0].messages.isEmpty }.map { peers[$0] }
         }
     }
+    /// The next message of each party as far as it has come: what a complaint may show of a round that does not end.
+    package var arrived: [Bytes?] { state.withLock { $0.inboxes.map(\.messages.first) } }
     /// Messages and their bytes, without headers.
     package var traffic: Traffic { state.withLock { $0.traffic } }
 
@@ -129,47 +146,53 @@ package final class BulkSession: Sendable {
     /// On the event loop. A fragment out of order is no accident of the network: TLS keeps order.
     fileprivate func receive(_ fragment: BulkFragment, from peer: Address) {
         guard let index = peers.firstIndex(of: peer) else { return }  // no party of this session
-        let resumed = state.withLock {
-            state -> (CheckedContinuation<Result<[Bytes], BulkError>, Never>, Result<[Bytes], BulkError>)? in
-            if state.failure != nil { return nil }
+        settle { state in
+            if state.failure != nil || state.inboxes[index].failure != nil { return }
             if let error = state.inboxes[index].append(fragment, from: peer, maximumBytes: maximumMessageBytes) {
-                state.failure = error
-                return state.takeWaiter().map { ($0.continuation, .failure(error)) }
+                state.inboxes[index].failure = error
+                return
             }
-            guard state.inboxes[index].partial.isEmpty, state.inboxes[index].total == 0 else { return nil }
+            guard state.inboxes[index].partial.isEmpty, state.inboxes[index].total == 0 else { return }
             state.traffic.receivedFrames += 1
             state.traffic.receivedBytes += Int(fragment.total)
-            guard let waiter = state.waiter, let messages = state.take(waiter.parties) else { return nil }
-            state.waiter = nil
-            return (waiter.continuation, .success(messages))
         }
-        resumed?.0.resume(returning: resumed!.1)
+    }
+    fileprivate func lose(_ peer: Address, _ error: BulkError) {
+        guard let index = peers.firstIndex(of: peer) else { return }
+        settle { state in if state.inboxes[index].failure == nil { state.inboxes[index].failure = error } }
+    }
+    fileprivate func fail(_ error: BulkError) {
+        settle { state in if state.failure == nil { state.failure = error } }
     }
 
-    fileprivate func fail(_ error: BulkError) {
-        let waiter = state.withLock { state in
-            if state.failure == nil { state.failure = error }
-            return state.takeWaiter()
+    /// Changes the state, then lets the caller go who waits for what it brought: outside the lock that cancellation takes.
+    private func settle(_ change: (inout State) -> Void) {
+        let resumed = state.withLock { state -> (Waiter, Result<[(Int, Bytes)], BulkError>)? in
+            change(&state)
+            guard let waiter = state.waiter, let result = state.result(waiter.want) else { return nil }
+            state.waiter = nil
+            return (waiter, result)
         }
-        waiter?.continuation.resume(returning: .failure(error))
+        resumed?.0.continuation.resume(returning: resumed!.1)
     }
 }
 
 extension BulkSession.State {
-    /// One message of each, or none at all.
-    fileprivate mutating func take(_ parties: Range<Int>) -> [Bytes]? {
-        guard parties.allSatisfy({ !inboxes[$0].messages.isEmpty }) else { return nil }
-        return parties.map {
-            let message = inboxes[$0].messages.removeFirst()
-            inboxes[$0].waitingBytes -= message.count
-            return message
+    /// Messages as wanted, or why they will not come; nil: not yet. What has arrived whole is given out even if its link is gone since.
+    fileprivate mutating func result(_ want: BulkSession.Want) -> Result<[(Int, Bytes)], BulkError>? {
+        let ready = want.parties.filter { !inboxes[$0].messages.isEmpty }
+        if want.isAny ? !ready.isEmpty : ready.count == want.parties.count {
+            return .success((want.isAny ? Array(ready.prefix(1)) : want.parties).map { ($0, take($0)) })
         }
+        if let failure { return .failure(failure) }
+        let lost = want.parties.filter { inboxes[$0].messages.isEmpty && inboxes[$0].failure != nil }
+        guard let first = lost.first, !want.isAny || lost.count == want.parties.count else { return nil }
+        return .failure(inboxes[first].failure!)
     }
-    fileprivate mutating func takeWaiter() -> (
-        parties: Range<Int>, continuation: CheckedContinuation<Result<[Bytes], BulkError>, Never>
-    )? {
-        defer { waiter = nil }
-        return waiter
+    private mutating func take(_ index: Int) -> Bytes {
+        let message = inboxes[index].messages.removeFirst()
+        inboxes[index].waitingBytes -= message.count
+        return message
     }
 }
 
@@ -287,7 +310,7 @@ final class SessionTable: Sendable {
             state.early[peer] = nil
             return state.open.values.filter { $0.peers.contains(peer) }
         }
-        sessions.forEach { $0.fail(error) }
+        sessions.forEach { $0.lose(peer, error) }
     }
     func failAll(_ error: BulkError) {
         let (sessions, waiters) = state.withLock { state in

@@ -239,6 +239,7 @@ extension PeerNetwork {
         state.withLock { $0.links[LinkKey(node: peer, kind: .control)] }?.roundTrip.map { .nanoseconds(Int64($0)) }
     }
 
+    package func hasBulkLink(to peer: Address) -> Bool { bulkLink(to: peer) != nil }
     func bulkLink(to peer: Address) -> LinkHandle? { state.withLock { $0.links[LinkKey(node: peer, kind: .bulk)] } }
 }
 

@@ -53,14 +53,14 @@ def free_port():
 class Alliance:
     """Founders with one node each. The last of them is the bank."""
 
-    def __init__(self, *names, ports=True):
+    def __init__(self, *names, ports=True, chain="end-to-end"):
         self.directory = Path(tempfile.mkdtemp(prefix="entente-test-"))
         self.names, self.nodes = names, {}
         for name in names:
             roles = "manager,validator,data,compute" + (",bank" if name == names[-1] else "")
             port = ("--peer-port", free_port()) if ports else ()
             done("init", self.at(name), "--name", name, "--roles", roles, *port)
-        done("found", self.at("genesis.json"), *(self.at(f"{n}/card.json") for n in names), "--name", "end-to-end", "--inclusion", 1)
+        done("found", self.at("genesis.json"), *(self.at(f"{n}/card.json") for n in names), "--name", chain, "--inclusion", 1)
 
     def at(self, path):
         return self.directory / path

@@ -5,16 +5,28 @@ import Primitives
 import Testing
 
 private let session = keccak256([1])
+private let key = Address(last20: keccak256([2])), foreign = Address(last20: keccak256([3])), accuser = Address(last20: keccak256([4]))
 private func opened(patience: UInt64 = 0) -> JobLifecycle {
     let (lifecycle, effects) = JobLifecycle.open(job: 7, until: 100, deadline: 200, patience: patience)
     #expect(effects == [.evaluate])
     return lifecycle
 }
+private let toReady: [JobLifecycle.Input] = [.accepted(silence: 4), .prepared(key: key), .bound(attempt: 1, key: key), .joined, .ready(attempt: 1, session: session)]
+private func computing(patience: UInt64 = 0) -> JobLifecycle {
+    var job = opened(patience: patience)
+    for input in toReady { _ = job.on(input) }
+    #expect(job.phase == .computing)
+    return job
+}
+private func complaint(until: UInt64 = 50) -> Complaint {
+    Complaint(attempt: 1, accuser: accuser, accused: key, kind: .segment, index: 0, until: until, transaction: .zero)
+}
 
 @Test func aJobThatGoesWellPrepares_joins_computes_settles() {
     var job = opened()
-    #expect(job.on(.accepted) == [.prepare(attempt: 1)])
-    #expect(job.on(.prepared) == [.join(attempt: 1)])
+    #expect(job.on(.accepted(silence: 4)) == [.prepare(attempt: 1)])
+    #expect(job.on(.prepared(key: key)) == [.join(attempt: 1)])
+    #expect(job.on(.bound(attempt: 1, key: key)) == [])
     #expect(job.on(.joined) == [])
     #expect(job.on(.ready(attempt: 1, session: session)) == [.compute(session: session)])
     #expect(job.on(.computed) == [.settle])
@@ -25,8 +37,7 @@ private func opened(patience: UInt64 = 0) -> JobLifecycle {
 
 @Test func theLastJoinMayFixTheSessionBeforeItsOwnInclusionIsKnown() {
     var job = opened()
-    _ = job.on(.accepted)
-    _ = job.on(.prepared)
+    for input in toReady[..<3] { _ = job.on(input) }
     #expect(job.on(.ready(attempt: 1, session: session)) == [.compute(session: session)])
     #expect(job.on(.joined) == [])
     #expect(job.phase == .computing)
@@ -34,17 +45,15 @@ private func opened(patience: UInt64 = 0) -> JobLifecycle {
 
 @Test func aRefusedOrderIsDeclinedAndItsEndOnlyWatched() {
     var job = opened()
-    #expect(job.on(.refused(reason: session)) == [.decline(reason: session)])
-    #expect(job.on(.ready(attempt: 1, session: session)) == [])
+    #expect(job.on(.refused) == [.decline])
+    #expect(job.on(.moment(99)) == [])
     #expect(job.on(.refunded) == [])
     #expect(job.phase == .ended(.refunded))
 }
 
-@Test func aSilentPartyEndsInARefundNotInWaiting() {
+@Test func whoDoesNotJoinEndsInARefundNotInWaiting() {
     var job = opened()
-    _ = job.on(.accepted)
-    _ = job.on(.prepared)
-    _ = job.on(.joined)
+    for input in toReady[..<4] { _ = job.on(input) }
     #expect(job.on(.moment(99)) == [])
     #expect(job.on(.moment(100)) == [.advance])
     #expect(job.on(.moment(105)) == [])
@@ -61,9 +70,41 @@ private func opened(patience: UInt64 = 0) -> JobLifecycle {
     #expect(third.on(.moment(102)) == [.advance])
 }
 
+@Test func aSeatThatHoldsUpOneRoundTooLongIsComplainedOf() {
+    var job = computing()
+    #expect(job.on(.held(by: 3, round: 9, 10)) == [])
+    #expect(job.on(.held(by: 3, round: 9, 13)) == [])
+    #expect(job.on(.held(by: 3, round: 10, 14)) == [])          // it goes on
+    #expect(job.on(.held(by: 3, round: 10, 17)) == [])
+    #expect(job.on(.held(by: 3, round: 10, 18)) == [.complain(of: 3)])
+    #expect(job.on(.held(by: 3, round: 10, 19)) == [])          // once in each window
+    #expect(job.phase == .computing)
+}
+
+@Test func anUnansweredComplaintIsChargedByAdvanceAndTheJobEndsWithoutAnybodyWaiting() {
+    var job = computing()
+    #expect(job.on(.complained(complaint(until: 50), ofUs: false)) == [])
+    #expect(job.on(.held(by: 3, round: 9, 30)) == [] && job.on(.held(by: 3, round: 9, 49)) == [])       // one at a time
+    #expect(job.on(.moment(49)) == [])
+    #expect(job.on(.moment(50)) == [.advance])
+    #expect(job.on(.attemptEnded(next: .failing, attempt: 2, until: 53)) == [.stop])
+    #expect(job.on(.moment(52)) == [])
+    #expect(job.on(.moment(53)) == [.advance])
+    #expect(job.on(.refunded) == [] && job.phase == .ended(.refunded))
+}
+
+@Test func whoIsComplainedOfAnswersAndGoesOn() {
+    var job = computing()
+    #expect(job.on(.complained(complaint(), ofUs: true)) == [.answer(complaint())])
+    #expect(job.on(.moment(40)) == [] && job.on(.moment(41)) == [])
+    #expect(job.on(.moment(42)) == [.answer(complaint())])      // lost on the way: again
+    #expect(job.on(.answered) == [])
+    #expect(job.on(.moment(60)) == [])                          // nothing is due before the deadline
+    #expect(job.on(.computed) == [.settle])
+}
+
 @Test func aFailureInTheSessionStopsItAndAccuses() {
-    var job = opened()
-    for input in [JobLifecycle.Input.accepted, .prepared, .joined, .ready(attempt: 1, session: session)] { _ = job.on(input) }
+    var job = computing()
     #expect(job.on(.failed) == [.stop, .accuse])
     #expect(job.on(.attemptEnded(next: .failing, attempt: 2, until: 130)) == [])
     #expect(job.phase == .failing)
@@ -71,41 +112,72 @@ private func opened(patience: UInt64 = 0) -> JobLifecycle {
     #expect(job.on(.moment(130)) == [.advance])
 }
 
+@Test func anAccusationThatCameToNothingIsRepeated() {
+    var job = computing()
+    _ = job.on(.failed)
+    #expect(job.on(.moment(20)) == [] && job.on(.moment(23)) == [])
+    #expect(job.on(.moment(24)) == [.accuse])
+    _ = job.on(.complained(complaint(until: 40), ofUs: false))
+    #expect(job.on(.moment(39)) == [])                          // while a complaint is open there is nothing to add
+    #expect(job.on(.answered) == [.accuse])                     // answered, but our run is over
+}
+
 @Test func anAttemptThatEndsElsewhereStopsTheRunAndANewOneStartsAfresh() {
-    var job = opened()
-    for input in [JobLifecycle.Input.accepted, .prepared, .joined, .ready(attempt: 1, session: session)] { _ = job.on(input) }
+    var job = computing()
     #expect(job.on(.attemptEnded(next: .seating, attempt: 2, until: 150)) == [.stop, .prepare(attempt: 2)])
     #expect(job.on(.ready(attempt: 1, session: session)) == [])
-    #expect(job.on(.prepared) == [.join(attempt: 2)])
+    #expect(job.on(.prepared(key: foreign)) == [.join(attempt: 2)])
 }
 
 @Test func aCompleteAttemptStillSettlesAfterABlame() {
-    var job = opened()
-    for input in [JobLifecycle.Input.accepted, .prepared, .joined, .ready(attempt: 1, session: session), .computed] { _ = job.on(input) }
+    var job = computing()
+    _ = job.on(.computed)
     #expect(job.on(.attemptEnded(next: .failing, attempt: 2, until: 130)) == [])
     #expect(job.phase == .settling)
     #expect(job.on(.settled) == [])
     #expect(job.phase == .ended(.settled))
 }
 
+@Test func aProcessThatDidNotMakeTheKeyOfItsSeatLeaves() {
+    for own in [nil, foreign] {
+        for known in 0...2 {
+            var job = opened()
+            if let own { for input in [JobLifecycle.Input.accepted(silence: 4), .prepared(key: own)].prefix(known) { _ = job.on(input) } }
+            _ = job.on(.bound(attempt: 1, key: key))
+            #expect(job.on(.ready(attempt: 1, session: session)) == [.leave(attempt: 1)])
+            #expect(job.on(.complained(complaint(), ofUs: true)) == [])         // it cannot speak for that key
+            #expect(job.on(.answered) == [])
+            #expect(job.on(.moment(20)) == [] && job.on(.moment(22)) == [.leave(attempt: 1)])
+            #expect(job.on(.attemptEnded(next: .failing, attempt: 2, until: 30)) == [] && job.on(.moment(30)) == [.advance])
+        }
+    }
+}
+
 /// Any order of events: the machine never computes twice in one attempt, never acts after the end.
 @Test func noOrderOfEventsMakesItActTwiceOrAfterTheEnd() {
-    var state: UInt64 = 11
-    func next(_ bound: UInt64) -> UInt64 {
-        state = state &* 6364136223846793005 &+ 1442695040888963407
-        return (state >> 33) % bound
-    }
+    var random = Random(seed: 11)
     for _ in 0..<5_000 {
         var job = opened(), computed: Set<UInt8> = [], ended = false
         for _ in 0..<30 {
-            let attempt = UInt8(1 + next(2))
-            let inputs: [JobLifecycle.Input] = [.accepted, .refused(reason: session), .prepared, .joined, .computed, .failed, .ready(attempt: attempt, session: session),
-                                                .attemptEnded(next: next(2) == 0 ? .seating : .failing, attempt: attempt, until: next(300)), .settled, .refunded, .moment(next(400))]
-            let effects = job.on(inputs[Int(next(UInt64(inputs.count)))])
+            let attempt = job.attempt &- UInt8(random.below(4) / 3), moment = UInt64(random.below(400)), who = random.below(2) == 0 ? key : foreign
+            let inputs: [JobLifecycle.Input] = [
+                .accepted(silence: 4), .refused, .prepared(key: key), .joined, .computed, .failed, .bound(attempt: attempt, key: who), .ready(attempt: attempt, session: session),
+                .complained(complaint(until: moment), ofUs: random.below(2) == 0), .answered, .held(by: 1, round: random.below(3), moment),
+                .attemptEnded(next: random.below(2) == 0 ? .seating : .failing, attempt: job.attempt + 1, until: moment), .settled, .refunded, .moment(moment)]
+            let effects = job.on(inputs[random.below(inputs.count)])
             #expect(!ended || effects.isEmpty)
-            for case .compute in effects { _ = computed.insert(job.attempt) }
+            for case .compute in effects { #expect(computed.insert(job.attempt).inserted) }
             ended = job.isOver
         }
+    }
+}
+
+struct Random {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+    mutating func below(_ bound: Int) -> Int {
+        state = state &* 6364136223846793005 &+ 1442695040888963407
+        return Int((state >> 33) % UInt64(bound))
     }
 }
 
