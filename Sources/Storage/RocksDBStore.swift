@@ -17,8 +17,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     package let path: String
     fileprivate let database: OpaquePointer
     private let reading: OpaquePointer, buffered: OpaquePointer, synced: OpaquePointer
-    /// What the first write that failed was told. Held during each write: RocksDB orders them anyway, and after a failed one its log
-    /// must not be touched again, not even to close it (Debian's build aborts the process in an assertion there).
+    /// What the first write that failed was told. Held during each write: RocksDB orders them anyway, and none may follow a failed one
+    /// (Debian's build aborts the process in an assertion there).
     private let failure = Mutex<StorageError?>(nil)
 
     package struct Limits: Sendable {
@@ -67,8 +67,7 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         rocksdb_readoptions_destroy(reading)
         rocksdb_writeoptions_destroy(buffered)
         rocksdb_writeoptions_destroy(synced)
-        // After a failed write the store is left as it is: its owner ends, and the log is read back at the next start.
-        if failure.withLock({ $0 == nil }) { rocksdb_close(database) }
+        rocksdb_close(database)
     }
 
     package func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { try get(column.key(key), reading) }

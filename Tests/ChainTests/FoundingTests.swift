@@ -17,7 +17,7 @@ private struct Alliance {
         nodes = try (1...4).map { try PrivateKey(Bytes(repeating: UInt8($0), count: 32)) }.sorted { $0.address < $1.address }
         accounts = try (51...54).map { try PrivateKey(Bytes(repeating: UInt8($0), count: 32)) }
         let names: ABI.Value = .array(["north", "south", "laboratory", "insurer"].map { .fixedBytes(Bytes($0.utf8)) })
-        let arguments: [ABI.Value] = [names, .array(accounts.map { .address($0.address) }), .array(nodes.map { .address($0.address) }), .array(nodes.map { _ in .uint(63) }), .array([]), .array([])]
+        let arguments: [ABI.Value] = [names, .array(accounts.map { .address($0.address) }), .array(nodes.map { .address($0.address) }), .array(nodes.map { _ in .uint(63) }), .array(nodes.map { _ in .string("") }), .array([]), .array([])]
         let contracts = Contract.all.map { contract in
             Genesis.Predeployment(name: contract.name, address: contract.address, initcode: contract.initCode + (contract.address == ContractAddress.consortium ? ABI.encode(arguments) : []))
         }
