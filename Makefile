@@ -29,7 +29,7 @@ check: tidy
 	ENTENTE_ROOMS=Primitives,Ciphers,Trie,EVM,Consensus,MPC,Compute,Contracts,RPC,Evidence,Storage ENTENTE_SEEDS=500 \
 	  $(SWIFT) test $(CONFIG) --skip-build --disable-testable-imports --scratch-path .build-check
 
-## line length, banned words, import directions
+## format, banned words, import directions
 tidy:
 	@tools/tidy
 

@@ -8,7 +8,7 @@ struct Room {
     var name: String
     var imports: [String] = []
     var libraries: [(product: String, package: String)] = []
-    var tests: [String]? = nil          // what its tests import besides the room itself; nil: the room has no tests
+    var tests: [String]? = nil  // what its tests import besides the room itself; nil: the room has no tests
 }
 
 let nio = ["NIOCore", "NIOPosix", "NIOTLS"].map { (product: $0, package: "swift-nio") }
@@ -39,10 +39,16 @@ let rooms: [Room] = [
     Room(name: "Jobs", imports: ["Primitives", "Ciphers", "Contracts", "MPC", "Compute", "Catalog", "P2P"], tests: []),
     // surfaces
     Room(name: "Client", imports: ["Primitives", "Ciphers", "RPC", "Contracts", "Evidence", "Compute"], libraries: nio + web),
-    Room(name: "Server", imports: ["Primitives", "Ciphers", "EVM", "Storage", "RPC", "Chain", "Jobs"], libraries: nio + web, tests: ["Client"]),
-    Room(name: "Node", imports: ["Primitives", "Ciphers", "Trie", "EVM", "Consensus", "MPC", "Compute", "Contracts", "RPC", "Evidence",
-                                 "Storage", "P2P", "Chain", "Catalog", "Jobs", "Client", "Server", "CSQLite"],
-         libraries: nio + commands, tests: []),
+    Room(
+        name: "Server", imports: ["Primitives", "Ciphers", "EVM", "Storage", "RPC", "Chain", "Jobs"], libraries: nio + web,
+        tests: ["Client"]),
+    Room(
+        name: "Node",
+        imports: [
+            "Primitives", "Ciphers", "Trie", "EVM", "Consensus", "MPC", "Compute", "Contracts", "RPC", "Evidence",
+            "Storage", "P2P", "Chain", "Catalog", "Jobs", "Client", "Server", "CSQLite",
+        ],
+        libraries: nio + commands, tests: []),
 ]
 
 // `ENTENTE_ROOMS=EVM,Trie swift test` sees only these rooms and what they import: engines then need no third-party package
@@ -79,7 +85,8 @@ let packages: [(name: String, dependency: Package.Dependency)] = [
 
 let package = Package(
     name: "entente",
-    products: built.map { .library(name: $0.name, targets: [$0.name]) } + (whole ? [.executable(name: "entente", targets: ["entente"])] : []),
+    products: built.map { .library(name: $0.name, targets: [$0.name]) }
+        + (whole ? [.executable(name: "entente", targets: ["entente"])] : []),
     dependencies: packages.filter { needed.contains($0.name) }.map(\.dependency),
     targets: systemLibraries.map { .systemLibrary(name: $0.name, pkgConfig: $0.pkgConfig, providers: [.apt([$0.apt])]) }
         // Kernels that need intrinsics: per-function target attributes, chosen at run time, with a portable path.
@@ -89,8 +96,9 @@ let package = Package(
         + built.map { .target(name: $0.name, dependencies: dependencies(of: $0)) }
         + (whole ? [.executableTarget(name: "entente", dependencies: ["Node"])] : [])
         + tested.filter { inside.contains($0.name) }.map { room in
-            .testTarget(name: "\(room.name)Tests",
-                        dependencies: [.byName(name: room.name)] + room.tests!.map { .byName(name: $0) } + dependencies(of: room))
+            .testTarget(
+                name: "\(room.name)Tests",
+                dependencies: [.byName(name: room.name)] + room.tests!.map { .byName(name: $0) } + dependencies(of: room))
         },
     swiftLanguageModes: [.v6]
 )

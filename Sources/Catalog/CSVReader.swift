@@ -14,7 +14,8 @@ struct CSVReader {
         do {
             bytes = Bytes(try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped))
         } catch {
-            throw .cannotOpen(engine: "CSV", place: path, reason: (error as NSError).localizedFailureReason ?? (error as NSError).localizedDescription)
+            throw .cannotOpen(
+                engine: "CSV", place: path, reason: (error as NSError).localizedFailureReason ?? (error as NSError).localizedDescription)
         }
         var at = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
         guard at < bytes.count else { throw .brokenRow(path: path, line: 1, reason: .fieldCount(expected: 1, found: 0)) }
@@ -33,7 +34,7 @@ struct CSVReader {
             let start = at
             let fields = try Self.record(bytes, &at, path: path, line: line)
             defer { line += bytes[start..<at].reduce(0) { $0 + ($1 == 10 ? 1 : 0) } }
-            if fields.count == 1, fields[0] == .null, header.count > 1 { continue }          // a blank line
+            if fields.count == 1, fields[0] == .null, header.count > 1 { continue }  // a blank line
             guard fields.count == header.count else {
                 throw .brokenRow(path: path, line: line, reason: .fieldCount(expected: header.count, found: fields.count))
             }

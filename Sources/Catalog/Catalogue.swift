@@ -28,10 +28,14 @@ package struct Catalogue: Sendable {
         case "Listed":
             let id = event["listing"].asUInt64
             guard let terms = Terms(abi: event["terms"]) else { throw .kindUnknown(listing: id) }
-            guard let (_, document) = try? Contract.market.abi.decodeCall("list", input), keccak256(document) == terms.document else { throw .documentAbsent(listing: id) }
+            guard let (_, document) = try? Contract.market.abi.decodeCall("list", input), keccak256(document) == terms.document else {
+                throw .documentAbsent(listing: id)
+            }
             let schema: TableSchema
             do throws(SchemaError) { schema = try TableSchema(parsing: document) } catch { throw .schema(listing: id, error) }
-            let listing = Listing(id: id, owner: event["owner"].asAddress, version: event["version"].asUInt64, terms: terms, hash: event["hash"].asHash, schema: schema)
+            let listing = Listing(
+                id: id, owner: event["owner"].asAddress, version: event["version"].asUInt64, terms: terms, hash: event["hash"].asHash,
+                schema: schema)
             listings[id] = listing
             byHash[listing.hash] = listing
         default: break

@@ -60,10 +60,12 @@ extension ConnectorError: CustomStringConvertible {
         case .cannotOpen(let engine, let place, let reason): "engine: \(engine) \(place) cannot be opened: \(reason)"
         case .tableUnknown(let table, let known):
             "resolve: no table \(table); there is \(known.isEmpty ? "none" : known.joined(separator: ", "))"
-        case .columnUnknown(let column, let table, let known): "resolve: \(table) has no column \(column); it has \(known.joined(separator: ", "))"
+        case .columnUnknown(let column, let table, let known):
+            "resolve: \(table) has no column \(column); it has \(known.joined(separator: ", "))"
         case .brokenRow(let path, let line, let reason):
             switch reason {
-            case .fieldCount(let expected, let found): "csv: \(path) line \(line) has \(found) fields, the header has \(expected); mend the line"
+            case .fieldCount(let expected, let found):
+                "csv: \(path) line \(line) has \(found) fields, the header has \(expected); mend the line"
             case .openQuote: "csv: \(path) line \(line): a quote opens and never closes; mend the line"
             case .textAfterQuote: "csv: \(path) line \(line): text after a closing quote; double the quotes inside a field"
             case .notUTF8: "csv: \(path) line \(line) is not UTF-8; convert the file"
@@ -98,4 +100,6 @@ extension Source {
 }
 
 /// `"` doubled: the quoting of identifiers that SQLite and PostgreSQL share.
-func quoteIdentifier(_ name: String) -> String { "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
+func quoteIdentifier(_ name: String) -> String {
+    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+}

@@ -47,7 +47,8 @@ extension LocalTablesError: CustomStringConvertible {
         switch self {
         case .damaged(let path): "catalogue: \(path) is damaged; restore it, or add the tables again"
         case .cannotWrite(let path): "catalogue: cannot write \(path); free space or mend its rights"
-        case .unknown(let table): "catalogue: \(table) is listed but this machine does not know where it lies; add it again: entente data add"
+        case .unknown(let table):
+            "catalogue: \(table) is listed but this machine does not know where it lies; add it again: entente data add"
         case .connector(let error): error.description
         }
     }

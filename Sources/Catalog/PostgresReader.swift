@@ -9,7 +9,10 @@ final class PostgresReader {
 
     /// - Parameter conninfo: a libpq connection string or URI; passwords come from here, `PGPASSFILE` or the service file.
     init(conninfo: String) throws(ConnectorError) {
-        let handle = PQconnectdb(conninfo + (conninfo.contains("connect_timeout") ? "" : conninfo.contains("://") ? (conninfo.contains("?") ? "&" : "?") + "connect_timeout=5" : " connect_timeout=5"))
+        let handle = PQconnectdb(
+            conninfo
+                + (conninfo.contains("connect_timeout")
+                    ? "" : conninfo.contains("://") ? (conninfo.contains("?") ? "&" : "?") + "connect_timeout=5" : " connect_timeout=5"))
         guard let handle, PQstatus(handle) == CONNECTION_OK else {
             let reason = handle.map { Self.line(PQerrorMessage($0)) } ?? "out of memory"
             PQfinish(handle)
@@ -40,7 +43,9 @@ final class PostgresReader {
     private func text(_ result: OpaquePointer, _ row: Int32, _ column: Int32) -> String { String(cString: PQgetvalue(result, row, column)) }
 
     /// `schema.table` or `table`, quoted part by part.
-    private func quoteTable(_ table: String) -> String { table.split(separator: ".").map { quoteIdentifier(String($0)) }.joined(separator: ".") }
+    private func quoteTable(_ table: String) -> String {
+        table.split(separator: ".").map { quoteIdentifier(String($0)) }.joined(separator: ".")
+    }
 
     func columns(of table: String) throws(ConnectorError) -> [SourceColumn] {
         let sql = """
@@ -51,7 +56,9 @@ final class PostgresReader {
         defer { PQclear(result) }
         let columns = (0..<PQntuples(result)).map { SourceColumn(name: text(result, $0, 0), declaredType: text(result, $0, 1)) }
         if !columns.isEmpty { return columns }
-        let tables = try execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f') AND pg_table_is_visible(oid) AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema') ORDER BY 1")
+        let tables = try execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p', 'f') AND pg_table_is_visible(oid) AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+        )
         defer { PQclear(tables) }
         throw .tableUnknown(table, known: (0..<PQntuples(tables)).map { text(tables, $0, 0) })
     }
@@ -60,7 +67,8 @@ final class PostgresReader {
         let known = try columns(of: table).map(\.name)
         for name in names where !known.contains(name) { throw .columnUnknown(name, table: table, known: known) }
         PQclear(try execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-        let result = try execute("SELECT \(names.isEmpty ? "1" : names.map(quoteIdentifier).joined(separator: ", ")) FROM \(quoteTable(table))")
+        let result = try execute(
+            "SELECT \(names.isEmpty ? "1" : names.map(quoteIdentifier).joined(separator: ", ")) FROM \(quoteTable(table))")
         defer { PQclear(result) }
         PQclear(try execute("COMMIT"))
         let rows = PQntuples(result)

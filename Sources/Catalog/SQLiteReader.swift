@@ -38,11 +38,15 @@ final class SQLiteReader {
     func columns(of table: String) throws(ConnectorError) -> [SourceColumn] {
         var columns: [SourceColumn] = [], tables: [String] = []
         try rows("PRAGMA table_info(\(quoteIdentifier(table)))") {
-            columns.append(SourceColumn(name: String(cString: sqlite3_column_text($0, 1)), declaredType: sqlite3_column_text($0, 2).map { String(cString: $0) } ?? ""))
+            columns.append(
+                SourceColumn(
+                    name: String(cString: sqlite3_column_text($0, 1)),
+                    declaredType: sqlite3_column_text($0, 2).map { String(cString: $0) } ?? ""))
             return true
         }
         if !columns.isEmpty { return columns }
-        try rows("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name") {
+        try rows("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+        {
             tables.append(String(cString: sqlite3_column_text($0, 0)))
             return true
         }
@@ -54,7 +58,8 @@ final class SQLiteReader {
         // SQLite takes an unknown quoted identifier for a text literal: names are checked here.
         for name in names where !known.contains(name) { throw .columnUnknown(name, table: table, known: known) }
         var columns = [[RawValue]](repeating: [], count: names.count)
-        try rows("SELECT \(names.isEmpty ? "1" : names.map(quoteIdentifier).joined(separator: ", ")) FROM \(quoteIdentifier(table))") { statement in
+        try rows("SELECT \(names.isEmpty ? "1" : names.map(quoteIdentifier).joined(separator: ", ")) FROM \(quoteIdentifier(table))") {
+            statement in
             for i in names.indices { columns[i].append(Self.cell(statement, Int32(i))) }
             return columns.isEmpty || columns[0].count <= Source.maximumRows
         }

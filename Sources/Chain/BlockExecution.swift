@@ -62,8 +62,10 @@ struct BlockExecution {
             gasUsed += result.gasUsed
             let bloom = Bloom(of: result.logs)
             self.bloom.formUnion(bloom)
-            receipts.append(Receipt(type: tx.payload.kind.rawValue, succeeded: result.isSuccess, cumulativeGasUsed: gasUsed,
-                bloom: bloom, logs: result.logs))
+            receipts.append(
+                Receipt(
+                    type: tx.payload.kind.rawValue, succeeded: result.isSuccess, cumulativeGasUsed: gasUsed,
+                    bloom: bloom, logs: result.logs))
             transactions.append(tx.transaction)
             senders.append(tx.sender)
             hashes.append(tx.hash)
@@ -74,8 +76,10 @@ struct BlockExecution {
     /// Runs a block that somebody made and compares everything its header claims.
     ///
     /// - Parameter known: a transaction whose signature was checked before, so that it is not recovered again (45 µs each).
-    func execute(_ unsealed: UnsealedBlock,
-        known: (Hash32) -> RecoveredTransaction? = { _ in nil }) throws(BlockFailure) -> ExecutedBlock {
+    func execute(
+        _ unsealed: UnsealedBlock,
+        known: (Hash32) -> RecoveredTransaction? = { _ in nil }
+    ) throws(BlockFailure) -> ExecutedBlock {
         let block = unsealed.block, header = block.header
         do throws(HeaderError) {
             try HeaderRules.check(header, unsealed.extra, isEmpty: block.transactions.isEmpty, after: parent)
@@ -91,7 +95,9 @@ struct BlockExecution {
         var run = try begin(timestamp: header.timestamp, beneficiary: header.beneficiary, gasLimit: header.gasLimit)
         for (index, transaction) in block.transactions.enumerated() {
             let recovered: RecoveredTransaction
-            if let seen = known(keccak256(encoded[index])) { recovered = seen } else {
+            if let seen = known(keccak256(encoded[index])) {
+                recovered = seen
+            } else {
                 do throws(SignatureError) {
                     recovered = try RecoveredTransaction(transaction)
                 } catch {
@@ -122,9 +128,10 @@ struct BlockExecution {
         guard update.root == header.stateRoot else { throw .invalid(.stateRoot(expected: update.root, found: header.stateRoot)) }
         do throws(HeaderError) {
             try HeaderRules.checkNext(unsealed.extra, next: next)
-            return ExecutedBlock(unsealed: unsealed, senders: run.senders, hashes: run.hashes, receipts: run.receipts,
+            return ExecutedBlock(
+                unsealed: unsealed, senders: run.senders, hashes: run.hashes, receipts: run.receipts,
                 update: update,
-                                 head: try Head(header: header, hash: unsealed.hash, validators: next, gasTarget: gasTarget))
+                head: try Head(header: header, hash: unsealed.hash, validators: next, gasTarget: gasTarget))
         } catch { throw .invalid(.header(error)) }
     }
 
@@ -132,8 +139,10 @@ struct BlockExecution {
     ///
     /// - Parameter isOutOfTime: asked before each transaction but the first.
     /// - Returns: nil: nothing could be included and the request allows no empty block.
-    func build(_ request: BuildRequest, from selection: inout PoolSelection,
-        isOutOfTime: () -> Bool) throws(BlockFailure) -> ExecutedBlock? {
+    func build(
+        _ request: BuildRequest, from selection: inout PoolSelection,
+        isOutOfTime: () -> Bool
+    ) throws(BlockFailure) -> ExecutedBlock? {
         precondition(request.head == parent, "a block is built on the state of its parent")
         let gasLimit = parent.nextGasLimit
         var run = try begin(timestamp: request.timeMilliseconds / 1000, beneficiary: request.beneficiary, gasLimit: gasLimit)
@@ -154,15 +163,18 @@ struct BlockExecution {
         }
         if run.transactions.isEmpty, !request.allowsEmpty { return nil }
         let (update, next, gasTarget) = try finish(run)
-        let unsealed = request.block(transactions: run.transactions, stateRoot: update.root,
+        let unsealed = request.block(
+            transactions: run.transactions, stateRoot: update.root,
             transactionsRoot: Trie.indexedRoot(run.transactions.map(\.encoded)),
-                                     receiptsRoot: Trie.indexedRoot(run.receipts.map(\.encoded)), logsBloom: run.bloom,
-                                     gasUsed: run.gasUsed, next: next)
+            receiptsRoot: Trie.indexedRoot(run.receipts.map(\.encoded)), logsBloom: run.bloom,
+            gasUsed: run.gasUsed, next: next)
         do throws(HeaderError) {
-            return ExecutedBlock(unsealed: unsealed, senders: run.senders, hashes: run.hashes, receipts: run.receipts,
+            return ExecutedBlock(
+                unsealed: unsealed, senders: run.senders, hashes: run.hashes, receipts: run.receipts,
                 update: update,
-                                 head: try Head(header: unsealed.header, hash: unsealed.hash, validators: next,
-                                 gasTarget: gasTarget))
+                head: try Head(
+                    header: unsealed.header, hash: unsealed.hash, validators: next,
+                    gasTarget: gasTarget))
         } catch { preconditionFailure("we made this header: \(error)") }
     }
 
@@ -172,12 +184,14 @@ struct BlockExecution {
     /// The context, and EIP-2935's call before the first transaction.
     private func begin(timestamp: UInt64, beneficiary: Address, gasLimit: UInt64) throws(BlockFailure) -> Progress {
         let number = parent.number + 1, hashes = recentHashes
-        let context = BlockContext(number: number, timestamp: timestamp, beneficiary: beneficiary, gasLimit: gasLimit,
+        let context = BlockContext(
+            number: number, timestamp: timestamp, beneficiary: beneficiary, gasLimit: gasLimit,
             prevRandao: HeaderRules.mixHash,
-                                   chainId: U256(chainId), rules: .alliance, blockHash: { asked in
-            let back = Int(number - asked)
-            return back <= hashes.count ? hashes[hashes.count - back] : nil
-        })
+            chainId: U256(chainId), rules: .alliance,
+            blockHash: { asked in
+                let back = Int(number - asked)
+                return back <= hashes.count ? hashes[hashes.count - back] : nil
+            })
         let fork: Int?
         do throws(StateUnavailable) {
             fork = try Consortium.activeFork(base, timestamp: timestamp)
@@ -196,9 +210,11 @@ struct BlockExecution {
 
     private func finish(_ run: Progress) throws(BlockFailure) -> (StateUpdate, ValidatorSet, gasTarget: UInt64) {
         do throws(StateUnavailable) {
-            return (try StateUpdate(run.state.diff, on: base),
+            return (
+                try StateUpdate(run.state.diff, on: base),
                 HeaderRules.nextValidators(after: parent.validators, consortium: try Consortium.validators(run.state)),
-                    try Consortium.gasTarget(run.state))
+                try Consortium.gasTarget(run.state)
+            )
         } catch { throw .unavailable(error) }
     }
 }

@@ -61,11 +61,12 @@ let inputOutput: Int32 = 5, damaged: Int32 = 74
 
 extension StateUnavailable {
     init(_ error: TrieError) {
-        self = switch error {
-        case .missingNode(let hash): .missingNode(hash)
-        case .malformedNode: .storage(errorNumber: damaged)
-        case .unavailable(let number): .storage(errorNumber: number)
-        }
+        self =
+            switch error {
+            case .missingNode(let hash): .missingNode(hash)
+            case .malformedNode: .storage(errorNumber: damaged)
+            case .unavailable(let number): .storage(errorNumber: number)
+            }
     }
 }
 
@@ -132,7 +133,8 @@ package struct StateUpdate: Sendable {
                     }
                     storageRoot = storage.commit(into: &nodes)
                 }
-                let entry = TrieAccount(nonce: account.nonce, balance: account.balance, storageRoot: storageRoot,
+                let entry = TrieAccount(
+                    nonce: account.nonce, balance: account.balance, storageRoot: storageRoot,
                     codeHash: account.codeHash)
                 accounts[address] = .some(entry)
                 try state.set(key, to: entry.encoded, from: base)
@@ -153,14 +155,21 @@ package struct StateUpdate: Sendable {
                     return true
                 }
             }
-            if let entry = accounts[address]! { batch.put(.accounts, prefix, entry.encoded) } else {
+            if let entry = accounts[address]! {
+                batch.put(.accounts, prefix, entry.encoded)
+            } else {
                 batch.delete(.accounts, prefix)
                 continue
             }
             if let code = change.code, let hash = change.account?.codeHash { batch.put(.codes, hash.bytes, code) }
             for (slot, value) in change.storage {
-                if value.isZero { batch.delete(.slots, prefix + slot.bytes) } else { batch.put(.slots, prefix + slot.bytes,
-                    value.minimalBytes) }
+                if value.isZero {
+                    batch.delete(.slots, prefix + slot.bytes)
+                } else {
+                    batch.put(
+                        .slots, prefix + slot.bytes,
+                        value.minimalBytes)
+                }
             }
         }
     }

@@ -49,19 +49,24 @@ package actor ConsensusDriver {
     private var links: [Address: (status: QBFT.PeerStatus, roundTrip: UInt64)] = [:]
     private var isSyncing = false
     nonisolated let inbox = AsyncStream.makeStream(of: Work.self)
-    nonisolated let syncRequests = AsyncStream.makeStream(of: (peer: Address, head: UInt64).self,
+    nonisolated let syncRequests = AsyncStream.makeStream(
+        of: (peer: Address, head: UInt64).self,
         bufferingPolicy: .bufferingNewest(1))
 
     /// - Parameters:
     ///   - signer: this node's key; a node that is no validator follows and is silent.
     ///   - settings: nil: those of the genesis file.
     ///   - acceptsAmnesia: `--accept-amnesia`.
-    package init(ledger: Ledger, pool: PoolDriver, signer: PrivateKey, transport: any ConsensusTransport, source: any SyncSource,
+    package init(
+        ledger: Ledger, pool: PoolDriver, signer: PrivateKey, transport: any ConsensusTransport, source: any SyncSource,
         clock: any DriverClock = SystemClock(),
-                 settings: QBFT.Settings? = nil, acceptsAmnesia: Bool = false,
-                 log: @escaping @Sendable (ConsensusFact) -> Void = { _ in }) throws(LedgerError) {
-        (self.ledger, self.pool, self.signer, self.transport, self.source, self.clock) = (ledger, pool, signer, transport, source,
-            clock)
+        settings: QBFT.Settings? = nil, acceptsAmnesia: Bool = false,
+        log: @escaping @Sendable (ConsensusFact) -> Void = { _ in }
+    ) throws(LedgerError) {
+        (self.ledger, self.pool, self.signer, self.transport, self.source, self.clock) = (
+            ledger, pool, signer, transport, source,
+            clock
+        )
         (self.acceptsAmnesia, self.log) = (acceptsAmnesia, log)
         self.settings = settings ?? QBFT.Settings(ledger.view.network.configuration)
         let stored = try ledger.consensusMemory()
@@ -73,17 +78,26 @@ package actor ConsensusDriver {
                 throw .damaged(record: "watermark or lock")
             }
         }
-        machine = QBFT(settings: self.settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head,
+        machine = QBFT(
+            settings: self.settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head,
             memory: memory)
     }
 
     /// Until cancelled: then the exact place is stored, and the next start skips nothing.
     package nonisolated func run() async throws(LedgerError) {
         let result = await withTaskGroup(of: Result<Void, LedgerError>.self) { group in
-            group.addTask { await self.pump(); return .success(()) }
-            group.addTask { await self.relay(); return .success(()) }
-            group.addTask { await self.watchPool(); return .success(()) }
-            group.addTask { await self.runSync(); return .success(()) }
+            group.addTask {
+                await self.pump(); return .success(())
+            }
+            group.addTask {
+                await self.relay(); return .success(())
+            }
+            group.addTask {
+                await self.watchPool(); return .success(())
+            }
+            group.addTask {
+                await self.runSync(); return .success(())
+            }
             group.addTask { await self.work() }
             // The first to end, by cancellation or failure, ends the others.
             let first = await group.next()!
@@ -104,7 +118,8 @@ package actor ConsensusDriver {
         package let stopped: QBFT.StopReason?
     }
     package var standing: Standing {
-        Standing(height: machine.height, round: machine.round, maySign: machine.maySign, isAmnesiac: machine.amnesiacSince != nil,
+        Standing(
+            height: machine.height, round: machine.round, maySign: machine.maySign, isAmnesiac: machine.amnesiacSince != nil,
             stopped: machine.stopped)
     }
 
@@ -116,11 +131,14 @@ package actor ConsensusDriver {
             case .frame(ChainFrame.transactions, let payload, let peer): receive(payload, from: peer)
             case .frame(ChainFrame.refused, let payload, let peer):
                 do throws(RLPError) {
-                    for (hash, code) in try RefusedFrame(decoding: payload).refusals { log(.transactionRefused(by: peer, hash, code: code)) }
+                    for (hash, code) in try RefusedFrame(decoding: payload).refusals {
+                        log(.transactionRefused(by: peer, hash, code: code))
+                    }
                 } catch { log(.frameRefused(ChainFrame.refused, from: peer, reason: "\(error)")) }
-            default: await withCheckedContinuation {
-                if case .terminated = inbox.continuation.yield(.news(news, done: $0)) { $0.resume() }
-            }
+            default:
+                await withCheckedContinuation {
+                    if case .terminated = inbox.continuation.yield(.news(news, done: $0)) { $0.resume() }
+                }
             }
         }
     }
@@ -148,7 +166,8 @@ package actor ConsensusDriver {
                 // A frame holds at most 1 MiB.
                 var part: [PooledTransaction] = [], size = 0
                 while let next = batch.first, part.isEmpty || size + next.encoded.count < 900_000,
-                    part.count < PooledTransaction.maximumPerFrame {
+                    part.count < PooledTransaction.maximumPerFrame
+                {
                     part.append(next)
                     size += next.encoded.count + 16
                     batch.removeFirst()
@@ -331,7 +350,9 @@ package actor ConsensusDriver {
     private func decide(_ sealed: SealedBlock, _ participants: [Address]) async throws(LedgerError) -> QBFT.Input {
         let block: ExecutedBlock
         // After a restart the lock's block was never executed by this process.
-        if let known = executed[sealed.hash] { block = known } else {
+        if let known = executed[sealed.hash] {
+            block = known
+        } else {
             do throws(BlockFailure) {
                 block = try ledger.view.execute(sealed.unsealed, known: pool.recovered)
             } catch {
@@ -346,7 +367,7 @@ package actor ConsensusDriver {
     private func apply(_ block: ExecutedBlock, _ sealed: SealedBlock, watermark: Bool) async throws(LedgerError) -> Head {
         let place = Watermark(height: sealed.header.number + 1, round: 0).encoded
         let head = try await ledger.importBlock(block, sealed: sealed, watermark: watermark ? place : nil).head
-        (executed, timers) = ([:], [:])        // what waits is of a height that is over
+        (executed, timers) = ([:], [:])  // what waits is of a height that is over
         pool.advance(past: block)
         sendStatus(to: Array(links.keys))
         return head
@@ -354,7 +375,8 @@ package actor ConsensusDriver {
 
     private func sendStatus(to peers: [Address]) {
         let head = ledger.view.head
-        transport.send(ChainFrame.status,
+        transport.send(
+            ChainFrame.status,
             StatusFrame(number: head.number, hash: head.hash, isAmnesiac: machine.amnesiacSince != nil).encoded, to: peers)
     }
 
@@ -392,8 +414,10 @@ package actor ConsensusDriver {
 
     /// Checks seals against the validators of our own head, executes, imports: nothing is taken on the peer's word.
     /// - Returns: what is wrong with the peer's block; nil: it is in, or was already.
-    private func importSynced(_ header: Header, _ body: [UnverifiedTransaction],
-        from peer: Address) async throws(LedgerError) -> SyncError? {
+    private func importSynced(
+        _ header: Header, _ body: [UnverifiedTransaction],
+        from peer: Address
+    ) async throws(LedgerError) -> SyncError? {
         let view = ledger.view, number = header.number
         guard number == view.head.number + 1 else { return number <= view.head.number ? nil : .malformed }
         let extra: ExtraData, sealed: SealedBlock, block: ExecutedBlock
@@ -422,7 +446,8 @@ package actor ConsensusDriver {
 
     private func restartMachine() async throws(LedgerError) {
         timers = [:]
-        machine = QBFT(settings: settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head,
+        machine = QBFT(
+            settings: settings, genesis: ledger.view.network.genesisHash, signer: signer, head: ledger.view.head,
             memory: .lost(isAccepted: acceptsAmnesia))
         try await start()
         for (peer, link) in links { try await feed(.linkUp(peer, link.status, roundTripMilliseconds: link.roundTrip)) }
@@ -439,7 +464,8 @@ package actor ConsensusDriver {
     private nonisolated func sync(from peer: Address, to claimed: UInt64) async throws(SyncError) {
         while ledger.view.head.number < claimed {
             let next = ledger.view.head.number + 1
-            let headers = try await source.headers(from: next, count: Int(min(claimed - next + 1, UInt64(SyncLimits.headers))),
+            let headers = try await source.headers(
+                from: next, count: Int(min(claimed - next + 1, UInt64(SyncLimits.headers))),
                 of: peer)
             guard let first = headers.first else { throw .nothingThere }
             guard first.number == next, zip(headers, headers.dropFirst()).allSatisfy({ $1.number == $0.number + 1 }) else {

@@ -28,7 +28,8 @@ package struct SystemClock: DriverClock {
         return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
     }
     package func schedule(milliseconds: UInt64, _ action: @escaping @Sendable () -> Void) {
-        DispatchQueue.global(qos: .userInitiated).asyncAfter(deadline: .now() + .milliseconds(Int(min(milliseconds, 1 << 40))),
+        DispatchQueue.global(qos: .userInitiated).asyncAfter(
+            deadline: .now() + .milliseconds(Int(min(milliseconds, 1 << 40))),
             execute: action)
     }
 }

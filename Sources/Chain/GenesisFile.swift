@@ -23,7 +23,8 @@ extension GenesisFileError: CustomStringConvertible {
         case .missingKey(let key): "\(key) is missing"
         case .malformed(let key): "\(key) is not what it must be"
         case .rules(let error): error.description
-        case .constructorFailed(let contract, let outcome): "the constructor of \(contract) failed (\(outcome)): are the founders' names and keys distinct?"
+        case .constructorFailed(let contract, let outcome):
+            "the constructor of \(contract) failed (\(outcome)): are the founders' names and keys distinct?"
         case .stateUnavailable(let error): "state is missing (\(error))"
         }
     }
@@ -86,9 +87,11 @@ extension ChainState {
 // MARK: text
 
 extension GenesisFile {
-    private static let headerKeys: Set = ["timestamp", "extraData", "gasLimit", "difficulty", "nonce", "mixHash", "coinbase",
+    private static let headerKeys: Set = [
+        "timestamp", "extraData", "gasLimit", "difficulty", "nonce", "mixHash", "coinbase",
         "number", "gasUsed", "parentHash",
-                                          "baseFeePerGas", "blobGasUsed", "excessBlobGas"]
+        "baseFeePerGas", "blobGasUsed", "excessBlobGas",
+    ]
     package static let maximumBytes = 32 << 20
 
     package init(parsing text: some Collection<UInt8>) throws(GenesisFileError) {
@@ -107,7 +110,8 @@ extension GenesisFile {
         func may<V>(_ key: String, _ absent: V, _ value: (JSON) -> V?) throws(GenesisFileError) -> V {
             top[key] == nil ? absent : try must(key, value)
         }
-        var header = Genesis.header(timestamp: try must("timestamp", \.asQuantity), extraData: try must("extraData", \.asBytes),
+        var header = Genesis.header(
+            timestamp: try must("timestamp", \.asQuantity), extraData: try must("extraData", \.asBytes),
             gasLimit: try must("gasLimit", \.asQuantity))
         header.difficulty = try may("difficulty", header.difficulty, \.asU256)
         header.nonce = try may("nonce", header.nonce, \.asQuantity)
@@ -119,7 +123,8 @@ extension GenesisFile {
         header.baseFeePerGas = try may("baseFeePerGas", U256.zero, \.asU256)
         header.blobGasUsed = try may("blobGasUsed", 0, \.asQuantity)
         header.excessBlobGas = try may("excessBlobGas", 0, \.asQuantity)
-        try self.init(config: try must("config") { $0.asObject == nil ? nil : $0 }, header: header,
+        try self.init(
+            config: try must("config") { $0.asObject == nil ? nil : $0 }, header: header,
             alloc: try GenesisFile.alloc(try must("alloc", \.asObject)))
     }
 
@@ -138,18 +143,25 @@ extension GenesisFile {
             }
             let code = try field("code", Bytes(), \.asBytes)
             let nonce = try field("nonce", 0, \.asQuantity)
-            let balance = try field("balance",
-                U256.zero) { $0.asU256 ?? $0.asString.flatMap { U256(decimal: $0) }
-                    ?? $0.asInt.flatMap { $0 < 0 ? nil : U256($0) } }
+            let balance = try field(
+                "balance",
+                U256.zero
+            ) {
+                $0.asU256 ?? $0.asString.flatMap { U256(decimal: $0) }
+                    ?? $0.asInt.flatMap { $0 < 0 ? nil : U256($0) }
+            }
             var storage: [U256: U256] = [:]
             for (slot, value) in try field("storage", [:], \.asObject) {
                 guard let key = U256(hex: slot),
                     let word = value.asU256 ?? value.asBytes.flatMap({ $0.count <= 32 ? U256(bigEndian: $0) : nil }),
-                      storage.updateValue(word, forKey: key) == nil else { throw .malformed(key: "alloc.\(name).storage.\(slot)") }
+                    storage.updateValue(word, forKey: key) == nil
+                else { throw .malformed(key: "alloc.\(name).storage.\(slot)") }
             }
-            let change = StateDiff.Change(account: Account(nonce: nonce, balance: balance,
-                codeHash: code.isEmpty ? Account.noCode : keccak256(code)),
-                                          code: code.isEmpty ? nil : code, storage: storage.filter { !$0.value.isZero })
+            let change = StateDiff.Change(
+                account: Account(
+                    nonce: nonce, balance: balance,
+                    codeHash: code.isEmpty ? Account.noCode : keccak256(code)),
+                code: code.isEmpty ? nil : code, storage: storage.filter { !$0.value.isZero })
             guard diff.changes.updateValue(change, forKey: address) == nil else { throw .malformed(key: "alloc.\(name)") }
         }
         return diff
@@ -164,14 +176,20 @@ extension GenesisFile {
             var entry: [String: JSON] = ["nonce": .quantity(account.nonce), "balance": .quantity(account.balance)]
             if let code = change.code { entry["code"] = JSON(code) }
             if !change.storage.isEmpty {
-                entry["storage"] = .object(Dictionary(uniqueKeysWithValues: change.storage.map { ($0.key.hash.description,
-                    JSON($0.value.minimalBytes.isEmpty ? [0] : $0.value.minimalBytes)) }))
+                entry["storage"] = .object(
+                    Dictionary(
+                        uniqueKeysWithValues: change.storage.map {
+                            (
+                                $0.key.hash.description,
+                                JSON($0.value.minimalBytes.isEmpty ? [0] : $0.value.minimalBytes)
+                            )
+                        }))
             }
             entries[address.description] = .object(entry)
         }
         return JSON.object([
             "config": config, "timestamp": .quantity(h.timestamp), "extraData": JSON(h.extraData),
-                "gasLimit": .quantity(h.gasLimit), "difficulty": .quantity(h.difficulty),
+            "gasLimit": .quantity(h.gasLimit), "difficulty": .quantity(h.difficulty),
             "nonce": .quantity(h.nonce), "mixHash": JSON(h.mixHash), "coinbase": JSON(h.beneficiary), "number": .quantity(h.number),
             "gasUsed": .quantity(h.gasUsed),
             "parentHash": JSON(h.parentHash), "baseFeePerGas": .quantity(h.baseFeePerGas ?? .zero),

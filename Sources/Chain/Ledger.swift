@@ -110,7 +110,8 @@ package actor Ledger {
     package func importBlock(_ executed: ExecutedBlock, sealed: SealedBlock, watermark: Bytes?) throws(LedgerError) -> LedgerView {
         let before = view, number = executed.unsealed.header.number
         guard number == before.head.number + 1, executed.unsealed.header.parentHash == before.head.hash,
-            sealed.hash == executed.hash else {
+            sealed.hash == executed.hash
+        else {
             throw .notNext(head: before.head.number, found: number)
         }
         var batch = WriteBatch()
@@ -134,12 +135,14 @@ package actor Ledger {
         executed.update.warm(before.cache)
         let head: Head
         do throws(HeaderError) {
-            head = try Head(header: sealed.header, hash: sealed.hash, validators: executed.head.validators,
+            head = try Head(
+                header: sealed.header, hash: sealed.hash, validators: executed.head.validators,
                 gasTarget: executed.head.gasTarget)
         } catch { preconditionFailure("a sealed header was checked: \(error)") }
         let after = before.following(head, store.snapshot())
         published.withLock { $0 = after }
-        let imported = ImportedBlock(view: after, receipts: executed.receipts, hashes: executed.hashes, senders: executed.senders,
+        let imported = ImportedBlock(
+            view: after, receipts: executed.receipts, hashes: executed.hashes, senders: executed.senders,
             transactions: sealed.transactions)
         // Told outside the lock: a follower that is being cancelled holds its own and asks for ours (`imports`).
         for follower in followers.withLock({ Array($0.values) }) { follower.yield(imported) }

@@ -87,8 +87,11 @@ extension LedgerView {
             let nodes = try Trie.prove(keccak256(address).bytes, root: state.root, from: state)
             let account: TrieAccount
             do throws(StateUnavailable) {
-                account = try state.trieAccount(address) ?? TrieAccount(nonce: 0, balance: .zero, storageRoot: Header.emptyRoot,
-                    codeHash: Account.noCode)
+                account =
+                    try state.trieAccount(address)
+                    ?? TrieAccount(
+                        nonce: 0, balance: .zero, storageRoot: Header.emptyRoot,
+                        codeHash: Account.noCode)
             } catch { throw TrieError.unavailable(errorNumber: error.errorNumber) }
             var proofs: [AccountProof.Slot] = []
             for slot in slots {
@@ -118,21 +121,24 @@ extension LedgerView {
                 hashes.append(try known(number - back).hash)
             }
         } else {
-            hashes.removeLast()     // code at block h sees the hashes before h
+            hashes.removeLast()  // code at block h sees the hashes before h
         }
-        return BlockContext(number: header.number, timestamp: header.timestamp, beneficiary: header.beneficiary,
+        return BlockContext(
+            number: header.number, timestamp: header.timestamp, beneficiary: header.beneficiary,
             gasLimit: header.gasLimit,
-                            prevRandao: header.mixHash, chainId: U256(network.chainId), rules: .alliance,
-                            blockHash: { [hashes] asked in
-            let back = Int(header.number - asked)
-            return back >= 1 && back <= hashes.count ? hashes[hashes.count - back] : nil
-        })
+            prevRandao: header.mixHash, chainId: U256(network.chainId), rules: .alliance,
+            blockHash: { [hashes] asked in
+                let back = Int(header.number - asked)
+                return back >= 1 && back <= hashes.count ? hashes[hashes.count - back] : nil
+            })
     }
 
     /// `eth_call`: what the call would answer on the state after block `number`. A gas limit of 0 or above the block's is the
     /// block's.
-    package func call(_ payload: TransactionPayload, from sender: Address,
-        at number: UInt64) throws(QuestionError) -> ExecutionResult {
+    package func call(
+        _ payload: TransactionPayload, from sender: Address,
+        at number: UInt64
+    ) throws(QuestionError) -> ExecutionResult {
         var payload = payload
         let context = try context(at: number), state = try state(at: number)
         if payload.gasLimit == 0 || payload.gasLimit > context.gasLimit { payload.gasLimit = context.gasLimit }
@@ -142,8 +148,10 @@ extension LedgerView {
     }
 
     /// - Returns: nil gas limit: it fails with all the gas too, as the result says.
-    package func estimateGas(_ payload: TransactionPayload, from sender: Address,
-        at number: UInt64) throws(QuestionError) -> (gasLimit: UInt64?, result: ExecutionResult) {
+    package func estimateGas(
+        _ payload: TransactionPayload, from sender: Address,
+        at number: UInt64
+    ) throws(QuestionError) -> (gasLimit: UInt64?, result: ExecutionResult) {
         let context = try context(at: number), state = try state(at: number)
         do throws(ExecutionError) {
             let (limit, result) = try EVM.estimateGas(payload, from: sender, in: context, over: state)
@@ -180,9 +188,10 @@ extension LedgerView {
             receipt.receipt.logs.enumerated().compactMap { index, log in
                 guard filter.matches(log) else { return nil }
                 let tx = receipt.transaction
-                return LocatedLog(log: log, blockNumber: tx.blockNumber, blockHash: tx.blockHash, transactionHash: tx.hash,
+                return LocatedLog(
+                    log: log, blockNumber: tx.blockNumber, blockHash: tx.blockHash, transactionHash: tx.hash,
                     transactionIndex: tx.index,
-                                  index: receipt.firstLogIndex + index)
+                    index: receipt.firstLogIndex + index)
             }
         }
     }
@@ -190,19 +199,23 @@ extension LedgerView {
 
 extension QuestionError {
     init(_ error: ExecutionError) {
-        self = switch error {
-        case .invalid(let fault): .invalid(fault)
-        case .unavailable(let reason): .unavailable(reason)
-        }
+        self =
+            switch error {
+            case .invalid(let fault): .invalid(fault)
+            case .unavailable(let reason): .unavailable(reason)
+            }
     }
 }
 
 extension ImportedBlock {
     /// As `LedgerView.receipts` gives them, without reading.
     package var locatedReceipts: [LocatedReceipt] {
-        locate(receipts, transactions.indices.map { index in
-            LocatedTransaction(transaction: transactions[index], hash: hashes[index], sender: senders[index],
-                blockNumber: head.number, blockHash: head.hash, index: index)
-        })
+        locate(
+            receipts,
+            transactions.indices.map { index in
+                LocatedTransaction(
+                    transaction: transactions[index], hash: hashes[index], sender: senders[index],
+                    blockNumber: head.number, blockHash: head.hash, index: index)
+            })
     }
 }

@@ -45,11 +45,15 @@ extension LedgerView {
             guard sealed.hash == hash else { throw .record(number: number, "hash") }
             let base = ChainState(root: parent.header.stateRoot, reader: reader, cache: cache, isFlat: false)
             do throws(BlockFailure) {
-                let run = try BlockExecution(parent: parent, base: base, chainId: network.chainId,
-                    recentHashes: hashes).execute(sealed.unsealed)
+                let run = try BlockExecution(
+                    parent: parent, base: base, chainId: network.chainId,
+                    recentHashes: hashes
+                ).execute(sealed.unsealed)
                 guard run.receipts == receipts else {
-                    throw BlockFailure.invalid(.receiptsRoot(expected: header.receiptsRoot,
-                        found: Trie.indexedRoot(receipts.map(\.encoded))))
+                    throw BlockFailure.invalid(
+                        .receiptsRoot(
+                            expected: header.receiptsRoot,
+                            found: Trie.indexedRoot(receipts.map(\.encoded))))
                 }
                 parent = run.head
             } catch { throw .block(number: number, error) }

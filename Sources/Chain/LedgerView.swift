@@ -42,9 +42,10 @@ package struct LedgerView: Sendable {
         guard format == formatVersion else { throw .formatUnknown(found: format, known: formatVersion) }
         do throws(GenesisFileError) {
             let file = try GenesisFile(parsing: text), network = try file.check()
-            self.network = Network(chainId: network.configuration.chainId, genesisHash: network.hash, genesis: file.header,
+            self.network = Network(
+                chainId: network.configuration.chainId, genesisHash: network.hash, genesis: file.header,
                 configuration: network.configuration,
-                                   file: String(decoding: text, as: UTF8.self))
+                file: String(decoding: text, as: UTF8.self))
         } catch { throw .genesis(error) }
         let (header, hash) = try stored(bigEndian(try fact(Fact.head, "head")))
         head = try LedgerView.head(header, hash, ChainState(root: header.stateRoot, reader: reader, cache: cache, isFlat: true))
@@ -61,9 +62,10 @@ package struct LedgerView: Sendable {
             guard let sealers = ValidatorSet(try ExtraData(decoding: header.extraData).validators) else {
                 throw LedgerError.damaged(record: "header \(header.number)")
             }
-            return try Head(header: header, hash: hash,
+            return try Head(
+                header: header, hash: hash,
                 validators: HeaderRules.nextValidators(after: sealers, consortium: try Consortium.validators(state)),
-                            gasTarget: try Consortium.gasTarget(state))
+                gasTarget: try Consortium.gasTarget(state))
         } catch { throw .damaged(record: "state of block \(header.number)") }
     }
 
@@ -77,16 +79,23 @@ package struct LedgerView: Sendable {
     package var state: ChainState { ChainState(root: head.header.stateRoot, reader: reader, cache: cache, isFlat: true) }
 
     /// Runs blocks that follow the head.
-    var execution: BlockExecution { BlockExecution(parent: head, base: state, chainId: network.chainId,
-        recentHashes: recentHashes) }
+    var execution: BlockExecution {
+        BlockExecution(
+            parent: head, base: state, chainId: network.chainId,
+            recentHashes: recentHashes)
+    }
 
     /// Judges a block that follows the head.
-    package func execute(_ block: UnsealedBlock,
-        known: (Hash32) -> RecoveredTransaction? = { _ in nil }) throws(BlockFailure) -> ExecutedBlock {
+    package func execute(
+        _ block: UnsealedBlock,
+        known: (Hash32) -> RecoveredTransaction? = { _ in nil }
+    ) throws(BlockFailure) -> ExecutedBlock {
         try execution.execute(block, known: known)
     }
-    package func build(_ request: BuildRequest, from selection: inout PoolSelection,
-        isOutOfTime: () -> Bool) throws(BlockFailure) -> ExecutedBlock? {
+    package func build(
+        _ request: BuildRequest, from selection: inout PoolSelection,
+        isOutOfTime: () -> Bool
+    ) throws(BlockFailure) -> ExecutedBlock? {
         try execution.build(request, from: &selection, isOutOfTime: isOutOfTime)
     }
 }
@@ -148,15 +157,19 @@ extension LedgerView {
 
     package func block(_ number: UInt64) throws(StorageError) -> StoredBlock? {
         guard let (header, hash) = try header(number), let body = try body(number),
-            let senders = try reader.get(.senders, bigEndian(number)) else {
+            let senders = try reader.get(.senders, bigEndian(number))
+        else {
             return nil
         }
         guard senders.count == 20 * body.count else { throw .corrupt(path: "senders \(number)", detail: "\(senders.count) bytes") }
-        return StoredBlock(header: header, hash: hash, transactions: body.enumerated().map { index, transaction in
-            LocatedTransaction(transaction: transaction, hash: keccak256(transaction.encoded),
-                sender: Address(senders[(20 * index)..<(20 * index + 20)])!,
-                               blockNumber: number, blockHash: hash, index: index)
-        })
+        return StoredBlock(
+            header: header, hash: hash,
+            transactions: body.enumerated().map { index, transaction in
+                LocatedTransaction(
+                    transaction: transaction, hash: keccak256(transaction.encoded),
+                    sender: Address(senders[(20 * index)..<(20 * index + 20)])!,
+                    blockNumber: number, blockHash: hash, index: index)
+            })
     }
 
     /// Block number and index of an included transaction.
@@ -208,9 +221,15 @@ func locate(_ receipts: [Receipt], _ transactions: [LocatedTransaction]) -> [Loc
     return zip(receipts, transactions).map { receipt, transaction in
         defer { (gas, logs) = (receipt.cumulativeGasUsed, logs + receipt.logs.count) }
         let payload = transaction.transaction.payload
-        let created = payload.to == nil
-            ? Address(last20: keccak256(RLP.encodeList { $0.append(transaction.sender); $0.append(payload.nonce) })) : nil
-        return LocatedReceipt(transaction: transaction, receipt: receipt, gasUsed: receipt.cumulativeGasUsed - gas,
+        let created =
+            payload.to == nil
+            ? Address(
+                last20: keccak256(
+                    RLP.encodeList {
+                        $0.append(transaction.sender); $0.append(payload.nonce)
+                    })) : nil
+        return LocatedReceipt(
+            transaction: transaction, receipt: receipt, gasUsed: receipt.cumulativeGasUsed - gas,
             contractAddress: created, firstLogIndex: logs)
     }
 }

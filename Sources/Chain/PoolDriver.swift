@@ -34,8 +34,10 @@ package final class PoolDriver: Sendable {
     package var arrivals: AsyncStream<Hash32> { arriving.stream }
 
     /// Reads the journal back: transactions that no longer fit are dropped from it.
-    package init(ledger: Ledger, store: any KeyValueStore, limits: TransactionPool.Limits = .init(),
-        clock: any DriverClock = SystemClock()) throws(LedgerError) {
+    package init(
+        ledger: Ledger, store: any KeyValueStore, limits: TransactionPool.Limits = .init(),
+        clock: any DriverClock = SystemClock()
+    ) throws(LedgerError) {
         (self.ledger, self.store, self.clock) = (ledger, store, clock)
         var pool = TransactionPool(limits: limits), stale = WriteBatch(),
             records: [(arrival: UInt64, generation: UInt8, key: Bytes, tx: RecoveredTransaction?)] = []
@@ -128,8 +130,12 @@ package final class PoolDriver: Sendable {
     }
 
     /// What can be said of a transaction without running it, so that no block is tried with it in vain.
-    private static func judge(_ tx: RecoveredTransaction, _ view: LedgerView) throws(PoolError) -> (nonce: UInt64,
-        member: Address?) {
+    private static func judge(
+        _ tx: RecoveredTransaction, _ view: LedgerView
+    ) throws(PoolError) -> (
+        nonce: UInt64,
+        member: Address?
+    ) {
         let payload = tx.payload, limit = view.head.nextGasLimit
         guard payload.kind != .blob else { throw .invalid(.typeNotSupported(3)) }
         guard let chainId = payload.chainId else { throw .invalid(.replayable) }

@@ -84,8 +84,12 @@ package struct TransactionPool: Sendable {
     }
     /// For `txpool_content`: executable and queued, by sender, in nonce order.
     package var content: [(sender: Address, executable: [Entry], queued: [Entry])] {
-        senders.map { ($0.key, Array($0.value.entries.prefix($0.value.executableCount)),
-            Array($0.value.entries.dropFirst($0.value.executableCount))) }
+        senders.map {
+            (
+                $0.key, Array($0.value.entries.prefix($0.value.executableCount)),
+                Array($0.value.entries.dropFirst($0.value.executableCount))
+            )
+        }
     }
 
     package struct Added: Sendable, Equatable {
@@ -101,8 +105,10 @@ package struct TransactionPool: Sendable {
     ///   - stateNonce: of the sender at the head.
     ///   - member: who pays with its quota; nil: guest.
     ///   - arrival: of the journal, at a restart.
-    package mutating func add(_ tx: RecoveredTransaction, generation: UInt8?, stateNonce: UInt64, member: Address?,
-        arrival: UInt64? = nil) throws(PoolError) -> Added {
+    package mutating func add(
+        _ tx: RecoveredTransaction, generation: UInt8?, stateNonce: UInt64, member: Address?,
+        arrival: UInt64? = nil
+    ) throws(PoolError) -> Added {
         let size = tx.transaction.encoded.count, nonce = tx.payload.nonce
         guard size <= limits.transactionBytes else { throw .tooLarge(bytes: size, maximum: limits.transactionBytes) }
         guard byHash[tx.hash] == nil else { throw .alreadyKnown }
@@ -117,9 +123,10 @@ package struct TransactionPool: Sendable {
         if rival == nil, nonce > missing, sender.entries.count - executable >= limits.beyondGap {
             throw .gapTooLong(maximum: limits.beyondGap, missing: missing)
         }
-        let entry = Entry(transaction: tx,
+        let entry = Entry(
+            transaction: tx,
             generation: min(generation ?? rival.map { $0.generation + 1 } ?? 0, TransactionPool.maximumGeneration), bytes: size,
-                          arrival: arrival ?? arrivals)
+            arrival: arrival ?? arrivals)
         arrivals = max(arrivals, entry.arrival + 1)
         if let rival {
             guard TransactionPool.wins(entry, over: rival) else { throw .replacementRefused(by: rival.transaction.hash) }
@@ -249,7 +256,7 @@ package struct PoolSelection: Sendable {
     package mutating func next(gasLeft: UInt64) -> RecoveredTransaction? {
         while true {
             guard let m = members.indices.filter({ !members[$0].queues.isEmpty }).min(by: { members[$0].gas < members[$1].gas })
-                else {
+            else {
                 return nil
             }
             guard let q = members[m].queues.firstIndex(where: { $0.entries.first!.transaction.payload.gasLimit <= gasLeft }) else {

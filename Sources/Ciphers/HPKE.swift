@@ -29,7 +29,9 @@ public struct HPKE: Sendable {
         return (secret, X25519.publicKey(of: secret))
     }
 
-    public func seal(_ plaintext: Bytes, to reader: Bytes, info: Bytes, associated: Bytes = [], ephemeral material: Bytes)
+    public func seal(
+        _ plaintext: Bytes, to reader: Bytes, info: Bytes, associated: Bytes = [], ephemeral material: Bytes
+    )
         throws(HPKEError) -> Bytes
     {
         let pair = Self.deriveKeyPair(material)

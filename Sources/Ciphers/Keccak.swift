@@ -5,7 +5,7 @@ import Primitives
 /// Source: Keccak reference 3.0. The permutation is unrolled over 25 local words: about the speed of C on a scalar unit.
 public struct Keccak256: ~Copyable {
     private let state: UnsafeMutablePointer<UInt64>
-    private var filled = 0          // bytes absorbed of the current block
+    private var filled = 0  // bytes absorbed of the current block
     static let rate = 136
 
     public init() {
@@ -21,7 +21,9 @@ public struct Keccak256: ~Copyable {
         filled = absorb(state, filled, bytes)
     }
     public mutating func update(_ bytes: some Collection<UInt8>) {
-        if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil { Bytes(bytes).withUnsafeBytes { update($0) } }
+        if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil {
+            Bytes(bytes).withUnsafeBytes { update($0) }
+        }
     }
 
     public consuming func finish() -> Hash32 { pad(state, filled) }
@@ -38,7 +40,8 @@ public struct Keccak256: ~Copyable {
 
 /// keccak-256 of the bytes, in one shot.
 public func keccak256(_ bytes: some Collection<UInt8>) -> Hash32 {
-    bytes.withContiguousStorageIfAvailable { Keccak256.hash(UnsafeRawBufferPointer($0)) } ?? Bytes(bytes).withUnsafeBytes { Keccak256.hash($0) }
+    bytes.withContiguousStorageIfAvailable { Keccak256.hash(UnsafeRawBufferPointer($0)) }
+        ?? Bytes(bytes).withUnsafeBytes { Keccak256.hash($0) }
 }
 public func keccak256(_ hash: Hash32) -> Hash32 { hash.withUnsafeBytes { Keccak256.hash($0) } }
 public func keccak256(_ address: Address) -> Hash32 { address.withUnsafeBytes { Keccak256.hash($0) } }
@@ -53,7 +56,7 @@ private func absorb(_ state: UnsafeMutablePointer<UInt64>, _ start: Int, _ bytes
             permute(state)
             continue
         }
-        if filled & 7 == 0, bytes.count - at >= 8 {          // whole lanes
+        if filled & 7 == 0, bytes.count - at >= 8 {  // whole lanes
             let lanes = min(Keccak256.rate - filled, bytes.count - at) / 8
             for lane in 0..<lanes { state[filled / 8 + lane] ^= bytes.loadUnaligned(fromByteOffset: at + 8 * lane, as: UInt64.self) }
             filled += 8 * lanes
@@ -110,11 +113,16 @@ private func permute(_ s: UnsafeMutablePointer<UInt64>) {
         let c3 = a03 ^ a08 ^ a13 ^ a18 ^ a23, c4 = a04 ^ a09 ^ a14 ^ a19 ^ a24
         let d0 = c4 ^ rotate(c1, 1), d1 = c0 ^ rotate(c2, 1), d2 = c1 ^ rotate(c3, 1), d3 = c2 ^ rotate(c4, 1), d4 = c3 ^ rotate(c0, 1)
         let b00 = a00 ^ d0, b10 = rotate(a01 ^ d1, 1), b20 = rotate(a02 ^ d2, 62), b05 = rotate(a03 ^ d3, 28), b15 = rotate(a04 ^ d4, 27)
-        let b16 = rotate(a05 ^ d0, 36), b01 = rotate(a06 ^ d1, 44), b11 = rotate(a07 ^ d2, 6), b21 = rotate(a08 ^ d3, 55), b06 = rotate(a09 ^ d4, 20)
-        let b07 = rotate(a10 ^ d0, 3), b17 = rotate(a11 ^ d1, 10), b02 = rotate(a12 ^ d2, 43), b12 = rotate(a13 ^ d3, 25), b22 = rotate(a14 ^ d4, 39)
-        let b23 = rotate(a15 ^ d0, 41), b08 = rotate(a16 ^ d1, 45), b18 = rotate(a17 ^ d2, 15), b03 = rotate(a18 ^ d3, 21), b13 = rotate(a19 ^ d4, 8)
-        let b14 = rotate(a20 ^ d0, 18), b24 = rotate(a21 ^ d1, 2), b09 = rotate(a22 ^ d2, 61), b19 = rotate(a23 ^ d3, 56), b04 = rotate(a24 ^ d4, 14)
-        a00 = b00 ^ (~b01 & b02) ^ constants[round]; a01 = b01 ^ (~b02 & b03); a02 = b02 ^ (~b03 & b04); a03 = b03 ^ (~b04 & b00); a04 = b04 ^ (~b00 & b01)
+        let b16 = rotate(a05 ^ d0, 36), b01 = rotate(a06 ^ d1, 44), b11 = rotate(a07 ^ d2, 6), b21 = rotate(a08 ^ d3, 55),
+            b06 = rotate(a09 ^ d4, 20)
+        let b07 = rotate(a10 ^ d0, 3), b17 = rotate(a11 ^ d1, 10), b02 = rotate(a12 ^ d2, 43), b12 = rotate(a13 ^ d3, 25),
+            b22 = rotate(a14 ^ d4, 39)
+        let b23 = rotate(a15 ^ d0, 41), b08 = rotate(a16 ^ d1, 45), b18 = rotate(a17 ^ d2, 15), b03 = rotate(a18 ^ d3, 21),
+            b13 = rotate(a19 ^ d4, 8)
+        let b14 = rotate(a20 ^ d0, 18), b24 = rotate(a21 ^ d1, 2), b09 = rotate(a22 ^ d2, 61), b19 = rotate(a23 ^ d3, 56),
+            b04 = rotate(a24 ^ d4, 14)
+        a00 = b00 ^ (~b01 & b02) ^ constants[round]; a01 = b01 ^ (~b02 & b03); a02 = b02 ^ (~b03 & b04); a03 = b03 ^ (~b04 & b00);
+        a04 = b04 ^ (~b00 & b01)
         a05 = b05 ^ (~b06 & b07); a06 = b06 ^ (~b07 & b08); a07 = b07 ^ (~b08 & b09); a08 = b08 ^ (~b09 & b05); a09 = b09 ^ (~b05 & b06)
         a10 = b10 ^ (~b11 & b12); a11 = b11 ^ (~b12 & b13); a12 = b12 ^ (~b13 & b14); a13 = b13 ^ (~b14 & b10); a14 = b14 ^ (~b10 & b11)
         a15 = b15 ^ (~b16 & b17); a16 = b16 ^ (~b17 & b18); a17 = b17 ^ (~b18 & b19); a18 = b18 ^ (~b19 & b15); a19 = b19 ^ (~b15 & b16)

@@ -7,7 +7,9 @@ public enum P256 {
     public static func verifies(_ digest: Hash32, r: U256, s: U256, x: U256, y: U256) -> Bool {
         guard let group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1) else { return false }
         defer { EC_GROUP_free(group) }
-        guard let context = BN_CTX_new(), let key = EC_POINT_new(group), let sum = EC_POINT_new(group), let order = EC_GROUP_get0_order(group) else { return false }
+        guard let context = BN_CTX_new(), let key = EC_POINT_new(group), let sum = EC_POINT_new(group),
+            let order = EC_GROUP_get0_order(group)
+        else { return false }
         BN_CTX_start(context)
         defer {
             BN_CTX_end(context)
@@ -25,10 +27,12 @@ public enum P256 {
             return false
         }
         // R = (z/s)·G + (r/s)·Q; its x modulo the order must be r.
-        guard let u = BN_CTX_get(context), let v = BN_CTX_get(context), let inverse = BN_mod_inverse(BN_CTX_get(context), s, order, context),
-              BN_mod_mul(u, z, inverse, order, context) == 1, BN_mod_mul(v, r, inverse, order, context) == 1,
-              EC_POINT_mul(group, sum, u, key, v, context) == 1, EC_POINT_is_at_infinity(group, sum) == 0,
-              EC_POINT_get_affine_coordinates(group, sum, u, nil, context) == 1, BN_nnmod(v, u, order, context) == 1 else { return false }
+        guard let u = BN_CTX_get(context), let v = BN_CTX_get(context),
+            let inverse = BN_mod_inverse(BN_CTX_get(context), s, order, context),
+            BN_mod_mul(u, z, inverse, order, context) == 1, BN_mod_mul(v, r, inverse, order, context) == 1,
+            EC_POINT_mul(group, sum, u, key, v, context) == 1, EC_POINT_is_at_infinity(group, sum) == 0,
+            EC_POINT_get_affine_coordinates(group, sum, u, nil, context) == 1, BN_nnmod(v, u, order, context) == 1
+        else { return false }
         return BN_cmp(v, r) == 0
     }
 }

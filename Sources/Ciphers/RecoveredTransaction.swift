@@ -19,7 +19,8 @@ public struct RecoveredTransaction: Sendable, Equatable {
     /// Signs.
     public init(_ payload: TransactionPayload, signedBy key: PrivateKey) {
         let signature = key.sign(keccak256(payload.signedBytes))
-        transaction = UnverifiedTransaction(payload: payload, signature: TransactionSignature(r: signature.r, s: signature.s, yParity: signature.yParity))
+        transaction = UnverifiedTransaction(
+            payload: payload, signature: TransactionSignature(r: signature.r, s: signature.s, yParity: signature.yParity))
         sender = key.address
         hash = keccak256(transaction.encoded)
     }

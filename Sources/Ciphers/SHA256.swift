@@ -8,7 +8,9 @@ public struct SHA256: ~Copyable {
     public init() { SHA256_Init(&state) }
     public mutating func update(_ bytes: UnsafeRawBufferPointer) { SHA256_Update(&state, bytes.baseAddress, bytes.count) }
     public mutating func update(_ bytes: some Collection<UInt8>) {
-        if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil { Bytes(bytes).withUnsafeBytes { update($0) } }
+        if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil {
+            Bytes(bytes).withUnsafeBytes { update($0) }
+        }
     }
     /// The hash of what came so far; more may follow.
     public func snapshot() -> Hash32 {

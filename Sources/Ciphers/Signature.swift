@@ -59,7 +59,8 @@ public enum Secp256k1 {
         var signature = secp256k1_ecdsa_recoverable_signature(), key = secp256k1_pubkey()
         let compact = r.bytes + s.bytes
         guard secp256k1_ecdsa_recoverable_signature_parse_compact(context, &signature, compact, Int32(yParity)) == 1,
-              secp256k1_ecdsa_recover(context, &key, &signature, digest.bytes) == 1 else { throw .malformed }
+            secp256k1_ecdsa_recover(context, &key, &signature, digest.bytes) == 1
+        else { throw .malformed }
         return PublicKey(key)
     }
     public static func recover(_ digest: Hash32, _ signature: Signature) throws(SignatureError) -> PublicKey {
@@ -90,7 +91,8 @@ public struct PublicKey: Sendable, Hashable {
     public func verifies(der: Bytes, digest: Hash32) -> Bool {
         var key = secp256k1_pubkey(), signature = secp256k1_ecdsa_signature(), low = secp256k1_ecdsa_signature()
         guard secp256k1_ec_pubkey_parse(context, &key, [4] + bytes, 65) == 1,
-              secp256k1_ecdsa_signature_parse_der(context, &signature, der, der.count) == 1 else { return false }
+            secp256k1_ecdsa_signature_parse_der(context, &signature, der, der.count) == 1
+        else { return false }
         _ = secp256k1_ecdsa_signature_normalize(context, &low, &signature)
         return secp256k1_ecdsa_verify(context, &low, digest.bytes, &key) == 1
     }
@@ -105,7 +107,8 @@ public struct PrivateKey: Sendable, CustomStringConvertible, CustomReflectable {
     public init(_ bytes: some Collection<UInt8>) throws(SignatureError) {
         let secret = Bytes(bytes)
         var key = secp256k1_pubkey()
-        guard secret.count == 32, secp256k1_ec_seckey_verify(context, secret) == 1, secp256k1_ec_pubkey_create(context, &key, secret) == 1 else {
+        guard secret.count == 32, secp256k1_ec_seckey_verify(context, secret) == 1, secp256k1_ec_pubkey_create(context, &key, secret) == 1
+        else {
             throw .privateKeyOutOfRange
         }
         self.secret = secret

@@ -34,7 +34,10 @@ package struct TimeStamp: Sendable, Equatable {
 
     /// What an authority is asked: version 1, SHA-256 imprint, its certificate please.
     package static func query(_ message: Hash32) -> Bytes {
-        [0x30, 0x39, 0x02, 0x01, 0x01, 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20]
+        [
+            0x30, 0x39, 0x02, 0x01, 0x01, 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+            0x00, 0x04, 0x20,
+        ]
             + sha256(message.bytes).bytes + [0x01, 0x01, 0xff]
     }
 
@@ -73,9 +76,11 @@ package struct TimeStamp: Sendable, Equatable {
 
     private static func checkImprint(_ information: OpaquePointer, _ expected: Hash32) throws(TimeStampError) {
         guard TS_TST_INFO_get_version(information) == 1, let imprint = TS_TST_INFO_get_msg_imprint(information),
-              let algorithm = TS_MSG_IMPRINT_get_algo(imprint), OBJ_obj2nid(algorithm.pointee.algorithm) == NID_sha256 else { throw .unsupportedForm }
+            let algorithm = TS_MSG_IMPRINT_get_algo(imprint), OBJ_obj2nid(algorithm.pointee.algorithm) == NID_sha256
+        else { throw .unsupportedForm }
         let found = TS_MSG_IMPRINT_get_msg(imprint)
-        guard expected.bytes == Bytes(UnsafeBufferPointer(start: ASN1_STRING_get0_data(found), count: Int(ASN1_STRING_length(found)))) else { throw .foreignImprint }
+        guard expected.bytes == Bytes(UnsafeBufferPointer(start: ASN1_STRING_get0_data(found), count: Int(ASN1_STRING_length(found))))
+        else { throw .foreignImprint }
     }
 
     /// Signature over content and attributes, the certificate that these name, its purpose, its chain.

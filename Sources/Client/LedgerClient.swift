@@ -31,21 +31,31 @@ package struct LedgerClient: Sendable {
     }
 
     /// Calls a view; throws `CallFailure.reverted` with the contract's own reason.
-    package func call(_ contract: Contract, _ function: String, _ arguments: [ABI.Value] = [], from: Address = .zero, at block: UInt64? = nil) async throws(CallFailure) -> [ABI.Value] {
+    package func call(
+        _ contract: Contract, _ function: String, _ arguments: [ABI.Value] = [], from: Address = .zero, at block: UInt64? = nil
+    ) async throws(CallFailure) -> [ABI.Value] {
         let data: JSON
         do throws(RPCFailure) {
-            data = try await connection.call("eth_call", [
-                ["from": JSON(from), "to": JSON(contract.address), "data": JSON(contract.abi.encodeCall(function, arguments))], block.map { .quantity($0) } ?? "latest"])
+            data = try await connection.call(
+                "eth_call",
+                [
+                    ["from": JSON(from), "to": JSON(contract.address), "data": JSON(contract.abi.encodeCall(function, arguments))],
+                    block.map { .quantity($0) } ?? "latest",
+                ])
         } catch { throw CallFailure(error) }
         guard let bytes = data.asBytes else { throw .rpc(.notJSONRPC(connection.url)) }
-        do throws(ABIError) { return try contract.abi.decodeResult(function, inputs: arguments.count, bytes) } catch { throw .malformedResult(contract.name, function, error) }
+        do throws(ABIError) { return try contract.abi.decodeResult(function, inputs: arguments.count, bytes) } catch {
+            throw .malformedResult(contract.name, function, error)
+        }
     }
 
     /// Logs of one contract in a range of blocks, both ends included. Long histories are asked for in pieces, halved wherever a node
     /// says that an answer would be too long.
     /// - Parameter matching: values of indexed fields that all these events have in the same place: the node looks only where a block's
     ///   bloom has them.
-    package func events(_ contract: Contract, _ names: [String] = [], matching: [String: ABI.Value] = [:], from: UInt64, to: UInt64? = nil) async throws(CallFailure) -> [PlacedEvent] {
+    package func events(
+        _ contract: Contract, _ names: [String] = [], matching: [String: ABI.Value] = [:], from: UInt64, to: UInt64? = nil
+    ) async throws(CallFailure) -> [PlacedEvent] {
         var topics: [JSON] = names.isEmpty ? [] : [.array(names.map { JSON(contract.abi.topic(of: $0)) })]
         if !matching.isEmpty {
             let places = Set(names.map { contract.abi.topics(of: $0, matching: matching) })
@@ -59,8 +69,14 @@ package struct LedgerClient: Sendable {
             let end = last - from < window ? last : from + window - 1
             let logs: JSON
             do throws(RPCFailure) {
-                logs = try await connection.call("eth_getLogs", [
-                    ["address": JSON(contract.address), "fromBlock": .quantity(from), "toBlock": .quantity(end), "topics": .array(topics)]])
+                logs = try await connection.call(
+                    "eth_getLogs",
+                    [
+                        [
+                            "address": JSON(contract.address), "fromBlock": .quantity(from), "toBlock": .quantity(end),
+                            "topics": .array(topics),
+                        ]
+                    ])
             } catch {
                 guard case .refused(_, Self.limitExceeded, _, _) = error, end > from else { throw CallFailure(error) }
                 window = (end - from + 1) / 2
@@ -88,8 +104,9 @@ package struct LedgerClient: Sendable {
 
     func placed(_ entry: JSON, _ contract: Contract) throws(CallFailure) -> PlacedEvent? {
         guard let address = entry["address"]?.asAddress, let data = entry["data"]?.asBytes, let block = entry["blockNumber"]?.asQuantity,
-              let transaction = entry["transactionHash"]?.asHash, let index = entry["logIndex"]?.asQuantity,
-              let topics = entry["topics"]?.asArray?.compactMap(\.asHash) else { throw .rpc(.notJSONRPC(connection.url)) }
+            let transaction = entry["transactionHash"]?.asHash, let index = entry["logIndex"]?.asQuantity,
+            let topics = entry["topics"]?.asArray?.compactMap(\.asHash)
+        else { throw .rpc(.notJSONRPC(connection.url)) }
         guard address == contract.address else { return nil }
         do throws(ABIError) {
             guard let event = try contract.abi.decode(Log(address: address, topics: topics, data: data)) else { return nil }
@@ -105,7 +122,11 @@ package enum CallFailure: Error, Sendable {
     case malformedResult(String, String, ABIError)
 
     init(_ failure: RPCFailure) {
-        if case .refused(_, 3, _, let data) = failure { self = .reverted(ContractRefusal(revertData: data?.asBytes ?? [])) } else { self = .rpc(failure) }
+        if case .refused(_, 3, _, let data) = failure {
+            self = .reverted(ContractRefusal(revertData: data?.asBytes ?? []))
+        } else {
+            self = .rpc(failure)
+        }
     }
 }
 
@@ -114,7 +135,8 @@ extension CallFailure: CustomStringConvertible {
         switch self {
         case .rpc(let failure): failure.description
         case .reverted(let refusal): refusal.description
-        case .malformedResult(let contract, let function, let error): "rpc: \(contract).\(function) answered what its interface does not allow (\(error)); is this chain ours?"
+        case .malformedResult(let contract, let function, let error):
+            "rpc: \(contract).\(function) answered what its interface does not allow (\(error)); is this chain ours?"
         }
     }
 }

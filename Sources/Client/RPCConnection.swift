@@ -148,7 +148,9 @@ private final class RPCClientHandler: ChannelDuplexHandler {
             if head.status.code != 200 { fail(context, RPCFailure.httpStatus(head.status.code)) }
         case .body(let part):
             gathered += part.readableBytesView
-            if gathered.count > RPCConnection.maximumAnswerBytes { fail(context, RPCFailure.answerTooLong(maximum: RPCConnection.maximumAnswerBytes)) }
+            if gathered.count > RPCConnection.maximumAnswerBytes {
+                fail(context, RPCFailure.answerTooLong(maximum: RPCConnection.maximumAnswerBytes))
+            }
         case .end:
             guard isBusy, let done = waiting.popFirst() else { return }
             isBusy = false

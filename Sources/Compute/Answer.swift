@@ -12,7 +12,9 @@ package struct Answer: Hashable, Sendable {
     package var table: String {
         let cells = [columns] + rows.map { $0.map(\.printed) }
         let widths = columns.indices.map { c in cells.map { $0[c].count }.max() ?? 0 }
-        let lines = cells.map { row in row.indices.map { String(repeating: " ", count: widths[$0] - row[$0].count) + row[$0] }.joined(separator: "  ") }
+        let lines = cells.map { row in
+            row.indices.map { String(repeating: " ", count: widths[$0] - row[$0].count) + row[$0] }.joined(separator: "  ")
+        }
         return (lines + (notice.map { [$0] } ?? [])).joined(separator: "\n")
     }
 }
@@ -28,13 +30,18 @@ extension Plan {
             guard count > 0 || (!query.isGrouped && hidden == 0) else { continue }
             shown.append((groups.labels[group], aggregates.prefix(query.shownAggregates).map { value(of: $0, words, group, n) }))
         }
-        let notice = hidden == 0 ? nil : "\(hidden) group\(hidden == 1 ? "" : "s") hidden: smallest group \(smallestGroup) (\(smallestGroupTables.joined(separator: ", ")))"
+        let notice =
+            hidden == 0
+            ? nil
+            : "\(hidden) group\(hidden == 1 ? "" : "s") hidden: smallest group \(smallestGroup) (\(smallestGroupTables.joined(separator: ", ")))"
         return query.answer(shown, hiddenGroups: hidden, notice: notice)
     }
     private func value(of aggregate: AggregateWords, _ words: Column, _ group: Int, _ n: Int) -> Value {
         func word(_ index: Int) -> Int128 { Int128(Int64(bitPattern: words[(1 + index) * n + group])) }
         let value = word(aggregate.value), count = word(aggregate.count)
-        if aggregate.kind == .minimum || aggregate.kind == .maximum { return count == 0 ? .null : .of(aggregate.low + value, aggregate.type) }
+        if aggregate.kind == .minimum || aggregate.kind == .maximum {
+            return count == 0 ? .null : .of(aggregate.low + value, aggregate.type)
+        }
         return aggregate.kind.value(total: value, spread: value, count: count, scale: aggregate.scale)
     }
 }

@@ -22,7 +22,9 @@ struct Binder {
 
     private mutating func bindTop(_ syntax: QuerySyntax) throws(QueryError) {
         for cte in syntax.ctes { ctes[cte.name] = try derive(cte.query) }
-        guard syntax.selects.count == 1 else { throw .plan(construct: "UNION ALL of answers", remedy: "ask the parts one by one, or put UNION ALL inside FROM") }
+        guard syntax.selects.count == 1 else {
+            throw .plan(construct: "UNION ALL of answers", remedy: "ask the parts one by one, or put UNION ALL inside FROM")
+        }
         var select = syntax.selects[0]
         if select.distinct { select = try Self.groupedDistinct(select) }
         for source in select.from { try add(source) }
@@ -36,7 +38,9 @@ struct Binder {
         if let having = select.having { query.having = try grouped(having) }
         guard query.isGrouped else {
             // One row, whose count 0 could not be told from a row that is left out.
-            if query.having != nil { throw .plan(construct: "HAVING without GROUP BY", remedy: "leave it out and look at the row you are shown") }
+            if query.having != nil {
+                throw .plan(construct: "HAVING without GROUP BY", remedy: "leave it out and look at the row you are shown")
+            }
             if query.limit == 0 { throw .plan(construct: "LIMIT 0 without GROUP BY", remedy: "leave it out") }
             return
         }
@@ -45,8 +49,10 @@ struct Binder {
     private static func groupedDistinct(_ select: SelectSyntax) throws(QueryError) -> SelectSyntax {
         var out = select
         for case .expression(let item, _) in select.items {
-            guard !holdsAggregate(item), select.groups.isEmpty, select.having == nil else { throw .plan(construct: "SELECT DISTINCT over groups", remedy: "leave DISTINCT out") }
-            if case .literal = item { continue }                    // as a group key it would be an item's number
+            guard !holdsAggregate(item), select.groups.isEmpty, select.having == nil else {
+                throw .plan(construct: "SELECT DISTINCT over groups", remedy: "leave DISTINCT out")
+            }
+            if case .literal = item { continue }  // as a group key it would be an item's number
             out.groups.append(item)
         }
         out.distinct = false
@@ -59,8 +65,9 @@ struct Binder {
         switch place {
         case .table(let member, let table):
             let schema = try scope.table(member, table)
-            return Derived(columns: schema.columns.map { .init(name: $0.name, facts: .of($0)) },
-                           sources: [.init(table: schema, columns: schema.columns.indices.map { .column(item: 0, index: $0) })])
+            return Derived(
+                columns: schema.columns.map { .init(name: $0.name, facts: .of($0)) },
+                sources: [.init(table: schema, columns: schema.columns.indices.map { .column(item: 0, index: $0) })])
         case .named(let name):
             if let cte = ctes[name] { return cte }
             throw .resolve(.aliasUnknown(name, known: Array(ctes.keys) + scope.tables.map(\.name)))
@@ -77,12 +84,15 @@ struct Binder {
         var all: Derived?
         for select in syntax.selects {
             if select.distinct || !select.groups.isEmpty || select.having != nil || select.from.count > 1 {
-                throw .plan(construct: "a derived table with \(select.distinct ? "DISTINCT" : select.from.count > 1 ? "joins" : "groups")",
-                            remedy: "let it hold only columns and conditions of one table, or a UNION ALL of such; join and group outside")
+                throw .plan(
+                    construct: "a derived table with \(select.distinct ? "DISTINCT" : select.from.count > 1 ? "joins" : "groups")",
+                    remedy: "let it hold only columns and conditions of one table, or a UNION ALL of such; join and group outside")
             }
             let part = try inner.project(select)
             guard let before = all else { all = part; continue }
-            guard before.columns.count == part.columns.count else { throw .resolve(.unionWidth(first: before.columns.count, other: part.columns.count)) }
+            guard before.columns.count == part.columns.count else {
+                throw .resolve(.unionWidth(first: before.columns.count, other: part.columns.count))
+            }
             all = try union(before, part)
         }
         return all!
@@ -91,7 +101,9 @@ struct Binder {
         var columns: [BoundQuery.Column] = []
         for (x, y) in zip(a.columns, b.columns) {
             if let u = x.facts.unit, let v = y.facts.unit, u != v { throw .type(.units(x.name, u, y.name, v)) }
-            guard let facts = x.facts.union(y.facts) else { throw .type(.operands("UNION ALL of \(x.name)", x.facts.type.name, y.facts.type.name)) }
+            guard let facts = x.facts.union(y.facts) else {
+                throw .type(.operands("UNION ALL of \(x.name)", x.facts.type.name, y.facts.type.name))
+            }
             columns.append(.init(name: x.name, facts: facts))
         }
         return Derived(columns: columns, sources: a.sources + b.sources)
@@ -118,10 +130,13 @@ struct Binder {
                 columns.append(.init(name: name ?? Self.name(of: syntax, columns.count), facts: try inner.facts(e)))
             }
         }
-        return Derived(columns: columns, sources: item.sources.map { source in
-            BoundQuery.Source(table: source.table, columns: expressions.map { $0.substituting(0, source.columns) },
-                              filter: source.filter + item.filter.map { $0.substituting(0, source.columns) })
-        })
+        return Derived(
+            columns: columns,
+            sources: item.sources.map { source in
+                BoundQuery.Source(
+                    table: source.table, columns: expressions.map { $0.substituting(0, source.columns) },
+                    filter: source.filter + item.filter.map { $0.substituting(0, source.columns) })
+            })
     }
     static func name(of syntax: SyntaxExpression, _ index: Int) -> String {
         switch syntax {
@@ -147,9 +162,15 @@ struct Binder {
         for conjunct in conjuncts(of: on) {
             let e = try condition(conjunct)
             if addEquality(e) { continue }
-            if e.items.isSubset(of: [me]) { query.items[me].filter.append(e) }
-            else if join == .left { throw .plan(construct: "a further condition over both sides in LEFT JOIN … ON", remedy: "compare inside one member's table, or use an inner join") }
-            else { try place(e) }
+            if e.items.isSubset(of: [me]) {
+                query.items[me].filter.append(e)
+            } else if join == .left {
+                throw .plan(
+                    construct: "a further condition over both sides in LEFT JOIN … ON",
+                    remedy: "compare inside one member's table, or use an inner join")
+            } else {
+                try place(e)
+            }
         }
     }
 
@@ -180,9 +201,11 @@ struct Binder {
     }
     private func condition(_ syntax: SyntaxExpression) throws(QueryError) -> Expression {
         let e = try expression(syntax)
-        if Self.columnEquality(e) != nil { return e }           // keys are judged together, in `settleJoins`
+        if Self.columnEquality(e) != nil { return e }  // keys are judged together, in `settleJoins`
         let found = try facts(e)
-        guard found.type == .boolean || found.type == .unknown else { throw .type(.expected("boolean", found: found.type.name, place: query.text(e))) }
+        guard found.type == .boolean || found.type == .unknown else {
+            throw .type(.expected("boolean", found: found.type.name, place: query.text(e)))
+        }
         return e
     }
     private mutating func addEquality(_ e: Expression) -> Bool {
@@ -198,7 +221,11 @@ struct Binder {
     private mutating func place(_ e: Expression) throws(QueryError) {
         let items = e.items
         guard items.count == 1, let item = items.first else {
-            if items.isEmpty, let first = query.items.indices.first { query.items[first].filter.append(e) } else { query.crossFilters.append(e) }
+            if items.isEmpty, let first = query.items.indices.first {
+                query.items[first].filter.append(e)
+            } else {
+                query.crossFilters.append(e)
+            }
             return
         }
         guard query.items[item].join == .left else { query.items[item].filter.append(e); return }
@@ -209,8 +236,12 @@ struct Binder {
 
     private mutating func addSemi(_ syntax: QuerySyntax, anti: Bool, value: SyntaxExpression?) throws(QueryError) {
         guard syntax.selects.count == 1, syntax.ctes.isEmpty, syntax.limit == nil, let select = syntax.selects.first,
-              select.from.count == 1, select.groups.isEmpty, select.having == nil
-        else { throw .plan(construct: "EXISTS or IN over more than one table", remedy: "let the inner query hold one table, its conditions and one equality with the outer") }
+            select.from.count == 1, select.groups.isEmpty, select.having == nil
+        else {
+            throw .plan(
+                construct: "EXISTS or IN over more than one table",
+                remedy: "let the inner query hold one table, its conditions and one equality with the outer")
+        }
         let outer = query.items.count
         var name = select.from[0].name
         while query.items.contains(where: { $0.name == name }) { name += "'" }
@@ -219,10 +250,16 @@ struct Binder {
         var renamed = self
         renamed.query.items[outer].name = select.from[0].name
         if let value {
-            guard select.items.count == 1, case .expression(let inner, _) = select.items[0] else { throw .type(.expected("one column", found: "\(select.items.count)", place: "IN (query)")) }
+            guard select.items.count == 1, case .expression(let inner, _) = select.items[0] else {
+                throw .type(.expected("one column", found: "\(select.items.count)", place: "IN (query)"))
+            }
             let left = try expression(value, visible: 0..<outer), right = try renamed.expression(inner, first: outer)
-            guard addEquality(.binary(.equal, left, right)) else { throw .plan(construct: "IN (query) over expressions", remedy: "compare two columns") }
-            if anti, case .column(let i, let a) = left, case .column(let j, let b) = right, query.facts(i, a).nullable || query.facts(j, b).nullable {
+            guard addEquality(.binary(.equal, left, right)) else {
+                throw .plan(construct: "IN (query) over expressions", remedy: "compare two columns")
+            }
+            if anti, case .column(let i, let a) = left, case .column(let j, let b) = right,
+                query.facts(i, a).nullable || query.facts(j, b).nullable
+            {
                 throw .plan(construct: "NOT IN (query) where a side can be NULL", remedy: "write NOT EXISTS")
             }
         }
@@ -230,7 +267,9 @@ struct Binder {
         for conjunct in conjuncts(of: filter) {
             let e = try renamed.expression(conjunct, first: outer)
             if addEquality(e) { continue }
-            guard e.items.isSubset(of: [outer]) else { throw .plan(construct: "EXISTS correlated by more than an equality", remedy: "compare inside the inner table") }
+            guard e.items.isSubset(of: [outer]) else {
+                throw .plan(construct: "EXISTS correlated by more than an equality", remedy: "compare inside the inner table")
+            }
             query.items[outer].filter.append(e)
         }
     }
@@ -242,22 +281,30 @@ struct Binder {
             // Who joins on a column that may be NULL for want of a partner would lose rows that a star keeps.
             let first = min(a.item, b.item)
             if query.items[first].join == .left || query.items[first].join == .anti || query.items[first].join == .semi {
-                throw .plan(construct: "a join on \(query.items[first].name), the side of a join that may not meet,", remedy: "join on the key of \(query.items[0].name)")
+                throw .plan(
+                    construct: "a join on \(query.items[first].name), the side of a join that may not meet,",
+                    remedy: "join on the key of \(query.items[0].name)")
             }
             for r in [a, b] {
                 if let before = keys[r.item], before != r.index {
-                    throw .plan(construct: "a join over two columns (\(query.columnName(r.item, before)), \(query.columnName(r.item, r.index)))", remedy: "put one key into a view")
+                    throw .plan(
+                        construct: "a join over two columns (\(query.columnName(r.item, before)), \(query.columnName(r.item, r.index)))",
+                        remedy: "put one key into a view")
                 }
                 keys[r.item] = r.index
             }
             let x = query.facts(a.item, a.index), y = query.facts(b.item, b.index)
             let times = x.type.isNumeric && y.type.isNumeric && x.type == y.type
             guard times || (x.type == y.type && x.keyForm == y.keyForm) else {
-                throw .type(.operands("a join", "\(query.columnName(a.item, a.index)) (\(x.type.name)\(x.keyForm.map { " " + $0.text } ?? ""))",
-                                      "\(query.columnName(b.item, b.index)) (\(y.type.name)\(y.keyForm.map { " " + $0.text } ?? ""))"))
+                throw .type(
+                    .operands(
+                        "a join", "\(query.columnName(a.item, a.index)) (\(x.type.name)\(x.keyForm.map { " " + $0.text } ?? ""))",
+                        "\(query.columnName(b.item, b.index)) (\(y.type.name)\(y.keyForm.map { " " + $0.text } ?? ""))"))
             }
         }
-        for _ in equalities { for (a, b) in equalities where reached.contains(a.item) || reached.contains(b.item) { reached.formUnion([a.item, b.item]) } }
+        for _ in equalities {
+            for (a, b) in equalities where reached.contains(a.item) || reached.contains(b.item) { reached.formUnion([a.item, b.item]) }
+        }
         for item in query.items.indices where !reached.contains(item) {
             let rows = { (i: BoundQuery.Item) in i.sources.reduce(0) { $0 + $1.table.rows } }
             let a = rows(query.items[0]), b = rows(query.items[item])
@@ -274,7 +321,9 @@ struct Binder {
         for syntax in select.groups {
             var syntax = syntax
             if case .literal(.number(let n)) = syntax, n.scale == 0 {
-                guard n.unscaled >= 1, n.unscaled <= Int128(select.items.count), case .expression(let item, _) = select.items[Int(n.unscaled) - 1] else {
+                guard n.unscaled >= 1, n.unscaled <= Int128(select.items.count),
+                    case .expression(let item, _) = select.items[Int(n.unscaled) - 1]
+                else {
                     throw .resolve(.outputUnknown(Int(clamping: n.unscaled), count: select.items.count))
                 }
                 syntax = item
@@ -332,7 +381,8 @@ struct Binder {
         case .literal, .column, .parameter, .exists, .scalar: false
         case .negate(let a), .not(let a), .isNull(let a), .isTruth(let a, _), .cast(let a, _), .inQuery(let a, _): holdsAggregate(a)
         case .binary(_, let a, let b), .like(let a, let b): holdsAggregate(a) || holdsAggregate(b)
-        case .choice(let whens, let otherwise): whens.contains { holdsAggregate($0.condition) || holdsAggregate($0.result) } || otherwise.map(holdsAggregate) ?? false
+        case .choice(let whens, let otherwise):
+            whens.contains { holdsAggregate($0.condition) || holdsAggregate($0.result) } || otherwise.map(holdsAggregate) ?? false
         case .function(_, let arguments): arguments.contains(where: holdsAggregate)
         }
     }
@@ -344,11 +394,14 @@ struct Binder {
                     throw .resolve(.outputUnknown(Int(clamping: n.unscaled), count: query.outputs.count))
                 }
                 e = query.outputs[Int(n.unscaled) - 1].expression
-            } else if case .column(nil, let name) = key.expression, let output = query.outputs.first(where: { $0.name == name }) { e = output.expression }
-            else {
+            } else if case .column(nil, let name) = key.expression, let output = query.outputs.first(where: { $0.name == name }) {
+                e = output.expression
+            } else {
                 let known = query.aggregates.count
                 e = try grouped(key.expression)
-                guard query.aggregates.count == known else { throw .plan(construct: "ORDER BY an aggregate that is not shown", remedy: "add it to SELECT") }
+                guard query.aggregates.count == known else {
+                    throw .plan(construct: "ORDER BY an aggregate that is not shown", remedy: "add it to SELECT")
+                }
             }
             query.order.append(.init(expression: e, descending: key.descending, nullsFirst: key.nullsFirst))
         }
@@ -360,7 +413,9 @@ struct Binder {
 
     private func resolve(_ table: String?, _ name: String, only: [Int]? = nil) throws(QueryError) -> Reference {
         var found: [Reference] = []
-        let candidates = (only ?? Array(query.items.indices)).filter { only != nil || (query.items[$0].join != .semi && query.items[$0].join != .anti) }
+        let candidates = (only ?? Array(query.items.indices)).filter {
+            only != nil || (query.items[$0].join != .semi && query.items[$0].join != .anti)
+        }
         if let table {
             guard let item = candidates.last(where: { query.items[$0].name == table }) else {
                 throw .resolve(.aliasUnknown(table, known: candidates.map { query.items[$0].name }))
@@ -371,10 +426,15 @@ struct Binder {
             return Reference(item: item, index: index)
         }
         for item in candidates {
-            if let index = query.items[item].columns.firstIndex(where: { $0.name == name }) { found.append(Reference(item: item, index: index)) }
+            if let index = query.items[item].columns.firstIndex(where: { $0.name == name }) {
+                found.append(Reference(item: item, index: index))
+            }
         }
         guard let first = found.first else {
-            throw .resolve(.columnUnknown(name, place: candidates.map { query.items[$0].name }.joined(separator: ", "), known: candidates.flatMap { query.items[$0].columns.map(\.name) }))
+            throw .resolve(
+                .columnUnknown(
+                    name, place: candidates.map { query.items[$0].name }.joined(separator: ", "),
+                    known: candidates.flatMap { query.items[$0].columns.map(\.name) }))
         }
         if found.count > 1 { throw .resolve(.columnAmbiguous(name, places: found.map { query.items[$0.item].name })) }
         return first
@@ -388,16 +448,24 @@ struct Binder {
         case .column(let table, let name):
             let r: Reference
             if let first, table == nil || table == query.items[first].name {
-                if query.items[first].columns.contains(where: { $0.name == name }) { r = try resolve(table, name, only: [first]) }
-                else { r = try resolve(table, name, only: Array(0..<first)) }
-            } else if let first { r = try resolve(table, name, only: Array(0..<first)) }
-            else { r = try resolve(table, name, only: visible.map { Array($0) }) }
+                if query.items[first].columns.contains(where: { $0.name == name }) {
+                    r = try resolve(table, name, only: [first])
+                } else {
+                    r = try resolve(table, name, only: Array(0..<first))
+                }
+            } else if let first {
+                r = try resolve(table, name, only: Array(0..<first))
+            } else {
+                r = try resolve(table, name, only: visible.map { Array($0) })
+            }
             return .column(item: r.item, index: r.index)
         case .aggregate(let kind, _, _): throw .type(.aggregateInside("\(kind.rawValue) here"))
         default: return try shape(syntax) { (child) throws(QueryError) in try expression(child, visible: visible, first: first) }
         }
     }
-    private func shape(_ syntax: SyntaxExpression, _ bind: (SyntaxExpression) throws(QueryError) -> Expression) throws(QueryError) -> Expression {
+    private func shape(
+        _ syntax: SyntaxExpression, _ bind: (SyntaxExpression) throws(QueryError) -> Expression
+    ) throws(QueryError) -> Expression {
         switch syntax {
         case .literal(let value): return .literal(value)
         case .parameter(let name):
@@ -416,7 +484,9 @@ struct Binder {
             results.append(try otherwise.map(bind) ?? .literal(.null))
             return .choice(conditions, results)
         case .function(let name, let arguments):
-            guard let function = Function(rawValue: name == "ceiling" ? "ceil" : name) else { throw .resolve(.functionUnknown(name.uppercased())) }
+            guard let function = Function(rawValue: name == "ceiling" ? "ceil" : name) else {
+                throw .resolve(.functionUnknown(name.uppercased()))
+            }
             var bound: [Expression] = []
             for argument in arguments { bound.append(try bind(argument)) }
             return .function(function, bound)

@@ -75,7 +75,9 @@ package struct Scope: Sendable {
     package var parameters: [String: Value]
     package var asker: Asker
 
-    package init(tables: [TableSchema], parameters: [String: Value] = [:], asker: Asker) { (self.tables, self.parameters, self.asker) = (tables, parameters, asker) }
+    package init(tables: [TableSchema], parameters: [String: Value] = [:], asker: Asker) {
+        (self.tables, self.parameters, self.asker) = (tables, parameters, asker)
+    }
 
     func table(_ member: String, _ name: String) throws(QueryError) -> TableSchema {
         if let table = tables.first(where: { $0.member == member && $0.table == name }) { return table }

@@ -13,8 +13,11 @@ struct BinHash {
         let third = UInt64(count / 3)
         func word(_ k: Int) -> UInt64 { (0..<8).reduce(0) { $0 << 8 | UInt64(mac[8 * k + $1]) } }
         bins = (Int(word(1) % third), Int(third + word(2) % third), Int(2 * third + word(3) % third))
-        if let exactLow { fingerprint = value.exactKey(form, low: exactLow) }
-        else { fingerprint = planes == 64 ? word(0) : word(0) >> UInt64(64 - planes) }
+        if let exactLow {
+            fingerprint = value.exactKey(form, low: exactLow)
+        } else {
+            fingerprint = planes == 64 ? word(0) : word(0) >> UInt64(64 - planes)
+        }
     }
 }
 

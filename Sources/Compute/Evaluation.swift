@@ -19,7 +19,9 @@ extension Expression {
             guard case .text(let text) = a.value(column), case .text(let pattern) = b.value(column) else { return .null }
             return .boolean(Self.matches(Array(text.unicodeScalars)[...], Array(pattern.unicodeScalars)[...]))
         case .choice(let conditions, let results):
-            for (condition, result) in zip(conditions, results) where condition.value(column).asBoolean == true { return result.value(column) }
+            for (condition, result) in zip(conditions, results) where condition.value(column).asBoolean == true {
+                return result.value(column)
+            }
             return results.last!.value(column)
         case .cast(let a, let type): return a.value(column).cast(to: type)
         case .function(let function, let arguments): return function.value(arguments.map { $0.value(column) })
@@ -48,7 +50,7 @@ extension Expression {
         case .minus: return .number(a - b)
         case .times: return .number(a * b)
         case .divide:
-            if b.unscaled == 0 { return .null }             // excluded by the binder: no divisor can be 0
+            if b.unscaled == 0 { return .null }  // excluded by the binder: no divisor can be 0
             return .number(a.scale == 0 && b.scale == 0 ? Number(unscaled: a.unscaled / b.unscaled) : .quotient(a, b))
         default:
             if b.unscaled == 0 { return .null }
@@ -106,10 +108,11 @@ extension Function {
             return .number(Number(Int(field == "year" ? year : field == "month" ? month : day)))
         case .lower: return x[0].mapText { $0.lowercased() }
         case .upper: return x[0].mapText { $0.uppercased() }
-        case .trim: return x[0].mapText { text in
-            let trimmed = text.drop { $0 == " " }
-            return String(trimmed[..<(trimmed.lastIndex { $0 != " " }.map { trimmed.index(after: $0) } ?? trimmed.startIndex)])
-        }
+        case .trim:
+            return x[0].mapText { text in
+                let trimmed = text.drop { $0 == " " }
+                return String(trimmed[..<(trimmed.lastIndex { $0 != " " }.map { trimmed.index(after: $0) } ?? trimmed.startIndex)])
+            }
         case .length: if case .text(let text) = x[0] { return .number(Number(text.unicodeScalars.count)) } else { return .null }
         case .substring:
             guard case .text(let text) = x[0], let start = x[1].asNumber else { return .null }

@@ -39,9 +39,12 @@ extension Plan {
         let run = Run(plan: self, machine: machine, blocks: blocks)
         let answer: Words, liar: Int?
         do throws(SessionError) {
-            if anchor == nil { (answer, liar) = (try await run.released(run.partials()), nil) } else {
-                (answer, liar) = try await machine.together({ () async throws(SessionError) in try await run.released(run.star()) },
-                                                            { () async throws(SessionError) in try await run.liar() })
+            if anchor == nil {
+                (answer, liar) = (try await run.released(run.partials()), nil)
+            } else {
+                (answer, liar) = try await machine.together(
+                    { () async throws(SessionError) in try await run.released(run.star()) },
+                    { () async throws(SessionError) in try await run.liar() })
             }
         } catch { throw .session(error) }
         if let liar { throw .proof(use: liar, member: uses[liar].schema.member) }
@@ -53,10 +56,11 @@ extension Plan.Use {
     fileprivate func split(_ flat: Bits) -> [Bits] {
         var at = 0
         return blocks.map { block in
-            Bits.stack((0..<block.planes).map { _ in
-                defer { at += block.count }
-                return flat[rows: at..<at + block.count]
-            })
+            Bits.stack(
+                (0..<block.planes).map { _ in
+                    defer { at += block.count }
+                    return flat[rows: at..<at + block.count]
+                })
         }
     }
 }
@@ -83,12 +87,14 @@ private struct Run<M: Machine>: Sendable {
     /// The use whose owner's keys are not what it declared, if any: two openings of one bit and one word to all seats.
     func liar() async throws(SessionError) -> Int? {
         let use = uses(of: plan.anchor!)[0], bins = handed(use), sorted = handed(use, block: 1)
-        let (isSorted, difference) = try await machine.together({ () async throws(SessionError) in
-            try await machine.open(machine.provesSorted(sorted.dead, sorted.key))
-        }, { () async throws(SessionError) in
-            let coin = try await machine.coin(count: 1)
-            return try await machine.open(machine.differenceOfKeys(bins, sorted, coin: coin[0]))
-        })
+        let (isSorted, difference) = try await machine.together(
+            { () async throws(SessionError) in
+                try await machine.open(machine.provesSorted(sorted.dead, sorted.key))
+            },
+            { () async throws(SessionError) in
+                let coin = try await machine.coin(count: 1)
+                return try await machine.open(machine.differenceOfKeys(bins, sorted, coin: coin[0]))
+            })
         return isSorted[0] & 1 == 1 && difference[0] == 0 ? nil : use
     }
 
@@ -112,7 +118,9 @@ private struct Run<M: Machine>: Sendable {
         for (item, input) in items.enumerated() where item != anchor && input.join != .left {
             factors.append(.concatenateRows(branches.map { input.join == .anti ? joined[$0[item]]!.hit.inverted : joined[$0[item]]!.hit }))
         }
-        if !items.enumerated().contains(where: { $0.offset != anchor && ($0.element.join == .inner || $0.element.join == .first || $0.element.join == .semi) }) {
+        if !items.enumerated().contains(where: {
+            $0.offset != anchor && ($0.element.join == .inner || $0.element.join == .first || $0.element.join == .semi)
+        }) {
             factors.append(.concatenateRows(branches.map { _ in left.dead.inverted }))
         }
         var live = try await machine.conjunction(.stack(factors)), columns = plan.inputs.map { _ in live }
@@ -182,8 +190,9 @@ private struct Run<M: Machine>: Sendable {
         let groups = leaves.planes
         guard !plan.monomials.isEmpty else { return try await machine.sumsOfRows(leaves, width: 1).reshaped(planes: 1, count: groups) }
         let needed = Set(plan.monomials.flatMap { $0 }).sorted()
-        let (hot, ringed) = try await machine.together({ () async throws(SessionError) in try await machine.inject(leaves) },
-                                                       { () async throws(SessionError) in try await machine.together(toRing(columns, needed)) })
+        let (hot, ringed) = try await machine.together(
+            { () async throws(SessionError) in try await machine.inject(leaves) },
+            { () async throws(SessionError) in try await machine.together(toRing(columns, needed)) })
         var known = Dictionary(uniqueKeysWithValues: zip(needed.map { [$0] }, ringed))
         for length in 2...max(2, plan.monomials.map(\.count).max()!) {
             var prefixes: [[Int]] = []
@@ -192,7 +201,8 @@ private struct Run<M: Machine>: Sendable {
                 if !prefixes.contains(prefix) { prefixes.append(prefix) }
             }
             guard !prefixes.isEmpty else { continue }
-            let products = try await machine.multiply(Words.stack(prefixes.map { known[Array($0.dropLast())]! }), Words.stack(prefixes.map { known[[$0.last!]]! }))
+            let products = try await machine.multiply(
+                Words.stack(prefixes.map { known[Array($0.dropLast())]! }), Words.stack(prefixes.map { known[[$0.last!]]! }))
             for (k, prefix) in prefixes.enumerated() { known[prefix] = products[plane: k] }
         }
         let sums = try await machine.innerProducts(Words.stack(plan.monomials.map { known[$0]! }), hot)
@@ -228,34 +238,40 @@ private struct Run<M: Machine>: Sendable {
     /// An extreme of each group as two words: the number, 0 where there is none; and whether there is one.
     private func ringed(_ extreme: Plan.Extreme, _ largest: Bits) async throws(SessionError) -> Words {
         let w = largest.planes - 1
-        let (number, met) = try await machine.together({ () async throws(SessionError) in try await machine.fromBits(largest[planes: 0..<w]) },
-                                                       { () async throws(SessionError) in try await machine.fromBits(largest[plane: w]) })
+        let (number, met) = try await machine.together(
+            { () async throws(SessionError) in try await machine.fromBits(largest[planes: 0..<w]) },
+            { () async throws(SessionError) in try await machine.fromBits(largest[plane: w]) })
         // The least is the largest of the complements.
         return .stack([extreme.isMaximum ? number : met.times(w == 64 ? ~0 : 1 << UInt64(w) - 1) - number, met])
     }
 
     /// Members' own sums, added up; their extremes and different values, met.
     func partials() async throws(SessionError) -> Words {
-        let (sums, extras) = try await machine.together({ () async throws(SessionError) in try await partialSums() },
-                                                        { () async throws(SessionError) in try await partialExtras() })
+        let (sums, extras) = try await machine.together(
+            { () async throws(SessionError) in try await partialSums() },
+            { () async throws(SessionError) in try await partialExtras() })
         return .stack([sums] + extras)
     }
     private func partialExtras() async throws(SessionError) -> [Words] {
         let groups = plan.groups.leaves.count, members = blocks.count, layout = plan.partialLayout
         /// Planes of all members, one segment a group.
         @Sendable func segments(_ range: (Int) -> Range<Int>) -> Bits {
-            Bits.concatenateRows(blocks.indices.map { blocks[$0][0][planes: range($0)] }).gather((0..<groups * members).map { $0 % members * groups + $0 / members })
+            Bits.concatenateRows(blocks.indices.map { blocks[$0][0][planes: range($0)] }).gather(
+                (0..<groups * members).map { $0 % members * groups + $0 / members })
         }
         var branches: [Branch<Words>] = []
         for (k, extreme) in plan.extremes.enumerated() {
             let branch: Branch<Words> = { () async throws(SessionError) in
-                try await ringed(extreme, machine.largest(segments { layout.extreme(k, rows: plan.uses[$0].schema.rows) }, segments: groups))
+                try await ringed(
+                    extreme, machine.largest(segments { layout.extreme(k, rows: plan.uses[$0].schema.rows) }, segments: groups))
             }
             branches.append(branch)
         }
         for k in plan.distincts.indices {
             let branch: Branch<Words> = { () async throws(SessionError) in
-                try await machine.inject(machine.occurring(segments { layout.distinct(k, rows: plan.uses[$0].schema.rows) }, segments: groups)).sumOfPlanes()
+                try await machine.inject(
+                    machine.occurring(segments { layout.distinct(k, rows: plan.uses[$0].schema.rows) }, segments: groups)
+                ).sumOfPlanes()
             }
             branches.append(branch)
         }
@@ -337,7 +353,9 @@ private struct Run<M: Machine>: Sendable {
     /// A polynomial over a group's words.
     private func number(_ p: Polynomial, _ words: [Words]) -> Words {
         var out = machine.zero(count: words[0].count, in: Z64.self)
-        for (monomial, coefficient) in p.terms where !monomial.isEmpty { out += words[monomial[0]].times(UInt64(truncatingIfNeeded: coefficient)) }
+        for (monomial, coefficient) in p.terms where !monomial.isEmpty {
+            out += words[monomial[0]].times(UInt64(truncatingIfNeeded: coefficient))
+        }
         return p.terms[[]].map { out.adding(UInt64(truncatingIfNeeded: $0)) } ?? out
     }
     private func holds(_ condition: Plan.Condition, _ words: [Words]) async throws(SessionError) -> Bits {
@@ -364,7 +382,7 @@ private struct Run<M: Machine>: Sendable {
         let n = words[0].count, i = (0..<n * n).map { $0 / n }, j = (0..<n * n).map { $0 % n }
         var branches: [Branch<Bits>] = []
         for order in first.order {
-            let (mine, other) = order.descending ? (j, i) : (i, j)      // ascending: other < mine
+            let (mine, other) = order.descending ? (j, i) : (i, j)  // ascending: other < mine
             let branch: Branch<Bits>
             switch order.key {
             case .number(let p, let width):
@@ -373,13 +391,15 @@ private struct Run<M: Machine>: Sendable {
             case .average(let value, let count, let width):
                 let (x, c) = (words[value + 1], words[count + 1])
                 branch = { () async throws(SessionError) in
-                    let products = try await machine.multiply(.stack([x.gather(other), x.gather(mine)]), .stack([c.gather(mine), c.gather(other)]))
+                    let products = try await machine.multiply(
+                        .stack([x.gather(other), x.gather(mine)]), .stack([c.gather(mine), c.gather(other)]))
                     return try await machine.lessThan(products[plane: 0], products[plane: 1], width: width)
                 }
             case .absent(let count, let width):
                 let c = words[count + 1]
                 branch = { () async throws(SessionError) in
-                    let absent = try await machine.lessThan(c, machine.constant(Column(repeating: 1, count: n), count: n, in: Z64.self), width: width)
+                    let absent = try await machine.lessThan(
+                        c, machine.constant(Column(repeating: 1, count: n), count: n, in: Z64.self), width: width)
                     return try await machine.multiply(absent.gather(other).inverted, absent.gather(mine))
                 }
             case .known(let places):

@@ -90,7 +90,8 @@ extension Expression {
         case .isTruth(let a, let truth): return p(a) + (truth ? " IS TRUE" : " IS FALSE")
         case .like(let a, let b): return "\(p(a)) LIKE \(p(b))"
         case .cast(let a, let type): return "CAST(\(a.printed(name)) AS \(type.name))"
-        case .function(let f, let arguments): return f.rawValue.uppercased() + "(" + arguments.map { $0.printed(name) }.joined(separator: ", ") + ")"
+        case .function(let f, let arguments):
+            return f.rawValue.uppercased() + "(" + arguments.map { $0.printed(name) }.joined(separator: ", ") + ")"
         case .choice(let conditions, let results):
             let whens = zip(conditions, results).map { "WHEN \($0.printed(name)) THEN \($1.printed(name))" }.joined(separator: " ")
             return "CASE \(whens) ELSE \(results.last!.printed(name)) END"
@@ -127,28 +128,37 @@ struct Facts: Hashable, Sendable {
         }
     }
     static func of(_ value: Value) -> Facts {
-        let range: ClosedRange<Int128>? = switch value {
-        case .number(let n): n.unscaled...n.unscaled
-        case .date(let d): Int128(d)...Int128(d)
-        case .timestamp(let t): Int128(t)...Int128(t)
-        default: nil
-        }
+        let range: ClosedRange<Int128>? =
+            switch value {
+            case .number(let n): n.unscaled...n.unscaled
+            case .date(let d): Int128(d)...Int128(d)
+            case .timestamp(let t): Int128(t)...Int128(t)
+            default: nil
+            }
         return Facts(type: value.type, range: range, nullable: value.isNull, unit: nil, list: value.isNull ? [] : [value])
     }
     static func of(_ column: ColumnSchema) -> Facts {
-        Facts(type: column.type, range: column.range.map { Int128($0.lowerBound)...Int128($0.upperBound) }, nullable: column.nullable, unit: column.unit,
-              list: column.values.isEmpty ? nil : column.listedValues, keyForm: column.keyForm)
+        Facts(
+            type: column.type, range: column.range.map { Int128($0.lowerBound)...Int128($0.upperBound) }, nullable: column.nullable,
+            unit: column.unit,
+            list: column.values.isEmpty ? nil : column.listedValues, keyForm: column.keyForm)
     }
     /// What holds of a value that is one of two; nil where the types do not go together.
     func union(_ other: Facts) -> Facts? {
         if type == .unknown { var out = other; out.nullable = true; return out }
         if other.type == .unknown { var out = self; out.nullable = true; return out }
         let joint: ValueType
-        if type == other.type { joint = type }
-        else if type.isNumeric, other.type.isNumeric { joint = .decimal(scale: max(type.scale, other.type.scale)) }
-        else { return nil }
+        if type == other.type {
+            joint = type
+        } else if type.isNumeric, other.type.isNumeric {
+            joint = .decimal(scale: max(type.scale, other.type.scale))
+        } else {
+            return nil
+        }
         let a = at(joint), b = other.at(joint)
-        var out = Facts(type: joint, range: nil, nullable: nullable || other.nullable, unit: unit ?? other.unit, keyForm: keyForm == other.keyForm ? keyForm : nil)
+        var out = Facts(
+            type: joint, range: nil, nullable: nullable || other.nullable, unit: unit ?? other.unit,
+            keyForm: keyForm == other.keyForm ? keyForm : nil)
         if let a = a.range, let b = b.range { out.range = min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound) }
         if let a = a.list, let b = b.list {
             var merged = a

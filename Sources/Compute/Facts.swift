@@ -20,7 +20,9 @@ extension Expression {
             var any = false
             for part in parts {
                 let facts = try of(part)
-                guard facts.type == .boolean || facts.type == .unknown else { throw .type(.expected("boolean", found: facts.type.name, place: part.printed(name))) }
+                guard facts.type == .boolean || facts.type == .unknown else {
+                    throw .type(.expected("boolean", found: facts.type.name, place: part.printed(name)))
+                }
                 any = any || facts.nullable
             }
             return Facts(type: .boolean, range: nil, nullable: nullable ?? any)
@@ -51,7 +53,9 @@ extension Expression {
         case .cast(let a, let type):
             var facts = try of(a)
             if facts.type.isNumeric, type.isNumeric {
-                if type.scale >= facts.type.scale { facts = facts.at(type) } else if let range = facts.range {
+                if type.scale >= facts.type.scale {
+                    facts = facts.at(type)
+                } else if let range = facts.range {
                     let unit = Number.power(facts.type.scale - type.scale)
                     facts.range = range.lowerBound / unit - 1...range.upperBound / unit + 1
                 }
@@ -71,15 +75,23 @@ extension Expression {
     private func sameUnit(_ a: Expression, _ x: Facts, _ b: Expression, _ y: Facts, _ name: ColumnName) throws(QueryError) {
         if let u = x.unit, let v = y.unit, u != v { throw .type(.units(a.printed(name), u, b.printed(name), v)) }
     }
-    private func compared(_ op: Operator, _ a: Expression, _ x: Facts, _ b: Expression, _ y: Facts, _ name: ColumnName) throws(QueryError) -> Facts {
+    private func compared(
+        _ op: Operator, _ a: Expression, _ x: Facts, _ b: Expression, _ y: Facts, _ name: ColumnName
+    ) throws(QueryError) -> Facts {
         let times: Set<ValueType> = [.date, .timestamp]
-        guard x.type == y.type || x.type == .unknown || y.type == .unknown || (x.type.isNumeric && y.type.isNumeric) || (times.contains(x.type) && times.contains(y.type))
+        guard
+            x.type == y.type || x.type == .unknown || y.type == .unknown || (x.type.isNumeric && y.type.isNumeric)
+                || (times.contains(x.type) && times.contains(y.type))
         else { throw .type(.operands(printed(name), x.type.name, y.type.name)) }
         try sameUnit(a, x, b, y, name)
         return Facts(type: .boolean, range: nil, nullable: x.nullable || y.nullable)
     }
-    private func computed(_ op: Operator, _ a: Expression, _ x: Facts, _ b: Expression, _ y: Facts, _ name: ColumnName) throws(QueryError) -> Facts {
-        guard x.type.isNumeric || x.type == .unknown, y.type.isNumeric || y.type == .unknown else { throw .type(.operands(printed(name), x.type.name, y.type.name)) }
+    private func computed(
+        _ op: Operator, _ a: Expression, _ x: Facts, _ b: Expression, _ y: Facts, _ name: ColumnName
+    ) throws(QueryError) -> Facts {
+        guard x.type.isNumeric || x.type == .unknown, y.type.isNumeric || y.type == .unknown else {
+            throw .type(.operands(printed(name), x.type.name, y.type.name))
+        }
         let nullable = x.nullable || y.nullable
         guard let r = x.range, let s = y.range else {
             let isNull = x.type == .unknown || y.type == .unknown
@@ -91,10 +103,14 @@ extension Expression {
         case .plus, .minus:
             try sameUnit(a, x, b, y, name)
             let r = x.at(type(scale)).range!, s = y.at(type(scale)).range!
-            let range = op == .plus ? r.lowerBound + s.lowerBound...r.upperBound + s.upperBound : r.lowerBound - s.upperBound...r.upperBound - s.lowerBound
+            let range =
+                op == .plus
+                ? r.lowerBound + s.lowerBound...r.upperBound + s.upperBound : r.lowerBound - s.upperBound...r.upperBound - s.lowerBound
             return Facts(type: type(scale), range: range, nullable: nullable, unit: x.unit ?? y.unit)
         case .times:
-            let corners = [r.lowerBound, r.upperBound].flatMap { p in [s.lowerBound, s.upperBound].map { p.multipliedReportingOverflow(by: $0) } }
+            let corners = [r.lowerBound, r.upperBound].flatMap { p in
+                [s.lowerBound, s.upperBound].map { p.multipliedReportingOverflow(by: $0) }
+            }
             guard !corners.contains(where: \.overflow) else { throw .range(expression: printed(name), rows: 1, planes: 128, maximum: 126) }
             let unit: String? = if let u = x.unit, let v = y.unit { "\(u).\(v)" } else { x.unit ?? y.unit }
             let products = corners.map(\.partialValue)
@@ -108,27 +124,40 @@ extension Expression {
             }
             let most = max(abs(r.lowerBound), abs(r.upperBound))
             // Decimals divide to as many digits as PostgreSQL gives, a scale that no column has: only the reader may do it.
-            return Facts(type: scale == 0 ? .integer : .decimal(scale: scale), range: scale == 0 ? -most...most : nil, nullable: nullable, unit: unit)
+            return Facts(
+                type: scale == 0 ? .integer : .decimal(scale: scale), range: scale == 0 ? -most...most : nil, nullable: nullable, unit: unit
+            )
         }
     }
-    private func isNullif(_ e: Expression) -> Bool { if case .function(.nullif, let x) = e, x[1] == .literal(.number(Number(0))) { true } else { false } }
+    private func isNullif(_ e: Expression) -> Bool {
+        if case .function(.nullif, let x) = e, x[1] == .literal(.number(Number(0))) { true } else { false }
+    }
 }
 
 extension Function {
-    fileprivate func facts(_ arguments: [Expression], _ column: Expression.ColumnFacts, _ name: Expression.ColumnName) throws(QueryError) -> Facts {
+    fileprivate func facts(
+        _ arguments: [Expression], _ column: Expression.ColumnFacts, _ name: Expression.ColumnName
+    ) throws(QueryError) -> Facts {
         var all: [Facts] = []
         for argument in arguments { all.append(try argument.facts(column, name)) }
         let text = "\(rawValue.uppercased())(\(arguments.map { $0.printed(name) }.joined(separator: ", ")))"
-        let counts: ClosedRange<Int> = switch self {
-        case .coalesce, .greatest, .least: 1...64
-        case .nullif, .extract: 2...2
-        case .round: 1...2
-        case .substring: 2...3
-        default: 1...1
+        let counts: ClosedRange<Int> =
+            switch self {
+            case .coalesce, .greatest, .least: 1...64
+            case .nullif, .extract: 2...2
+            case .round: 1...2
+            case .substring: 2...3
+            default: 1...1
+            }
+        guard counts.contains(all.count) else {
+            throw .type(.expected("\(counts.lowerBound)…\(counts.upperBound) arguments", found: "\(all.count)", place: text))
         }
-        guard counts.contains(all.count) else { throw .type(.expected("\(counts.lowerBound)…\(counts.upperBound) arguments", found: "\(all.count)", place: text)) }
-        func numeric(_ facts: Facts) throws(QueryError) { if !facts.type.isNumeric { throw .type(.expected("a number", found: facts.type.name, place: text)) } }
-        func isText(_ facts: Facts) throws(QueryError) { if facts.type != .text { throw .type(.expected("text", found: facts.type.name, place: text)) } }
+        func numeric(_ facts: Facts) throws(QueryError) {
+            if !facts.type.isNumeric { throw .type(.expected("a number", found: facts.type.name, place: text)) }
+        }
+        func isText(_ facts: Facts) throws(QueryError) {
+            if facts.type != .text { throw .type(.expected("text", found: facts.type.name, place: text)) }
+        }
         switch self {
         case .coalesce, .greatest, .least:
             var union = all[0]
@@ -152,16 +181,24 @@ extension Function {
             try numeric(all[0])
             var scale = 0
             if self == .round, arguments.count == 2 {
-                guard case .literal(.number(let n)) = arguments[1], n.scale == 0, (0...9).contains(n.unscaled) else { throw .type(.expected("a literal 0…9", found: arguments[1].printed(name), place: text)) }
+                guard case .literal(.number(let n)) = arguments[1], n.scale == 0, (0...9).contains(n.unscaled) else {
+                    throw .type(.expected("a literal 0…9", found: arguments[1].printed(name), place: text))
+                }
                 scale = Int(n.unscaled)
             }
             let type: ValueType = scale == 0 ? .integer : .decimal(scale: scale)
             if scale >= all[0].type.scale { return all[0].at(type) }
             let unit = Number.power(all[0].type.scale - scale)
-            return Facts(type: type, range: all[0].range.map { $0.lowerBound / unit - 1...$0.upperBound / unit + 1 }, nullable: all[0].nullable, unit: all[0].unit)
+            return Facts(
+                type: type, range: all[0].range.map { $0.lowerBound / unit - 1...$0.upperBound / unit + 1 }, nullable: all[0].nullable,
+                unit: all[0].unit)
         case .extract:
-            guard case .literal(.text(let field)) = arguments[0], ["year", "month", "day"].contains(field) else { throw .resolve(.functionUnknown("EXTRACT of that field")) }
-            guard all[1].type == .date || all[1].type == .timestamp else { throw .type(.expected("a date", found: all[1].type.name, place: text)) }
+            guard case .literal(.text(let field)) = arguments[0], ["year", "month", "day"].contains(field) else {
+                throw .resolve(.functionUnknown("EXTRACT of that field"))
+            }
+            guard all[1].type == .date || all[1].type == .timestamp else {
+                throw .type(.expected("a date", found: all[1].type.name, place: text))
+            }
             var range: ClosedRange<Int128> = field == "month" ? 1...12 : field == "day" ? 1...31 : 1...9999
             if field == "year", let r = all[1].range {
                 let day: (Int128) -> Int64 = { Int64(all[1].type == .date ? $0 : $0 / Int128(Calendar.dayMicroseconds)) }

@@ -7,12 +7,16 @@ import MPC
 /// A column of g segments of n rows has row s·n + i for row i of segment s.
 extension Machine {
     /// One row a segment, from `join` of two rows at a time.
-    private func folded(_ x: Bits, segments g: Int, _ join: (Bits, Bits) async throws(SessionError) -> Bits) async throws(SessionError) -> Bits {
+    private func folded(
+        _ x: Bits, segments g: Int, _ join: (Bits, Bits) async throws(SessionError) -> Bits
+    ) async throws(SessionError) -> Bits {
         precondition(g > 0 && x.count % g == 0 && x.count > 0)
         var x = x
         while x.count > g {
             let n = x.count / g, half = n / 2
-            func part(_ rows: Range<Int>) -> Bits { .concatenateRows((0..<g).map { x[rows: $0 * n + rows.lowerBound..<$0 * n + rows.upperBound] }) }
+            func part(_ rows: Range<Int>) -> Bits {
+                .concatenateRows((0..<g).map { x[rows: $0 * n + rows.lowerBound..<$0 * n + rows.upperBound] })
+            }
             let joined = try await join(part(0..<half), part(half..<2 * half))
             if n % 2 == 0 { x = joined; continue }
             let last = part(n - 1..<n)
@@ -46,7 +50,8 @@ extension Machine {
             for k in keys.indices.reversed() { before = keys[k] + (try await multiply(equal[plane: k], before)) }
         }
         let counted = try await multiply(before, show.gather((0..<pairs).map { $0 % n }))
-        let place = try await sumsOfRows(.stack((0..<n).map { counted[rows: $0 * n..<($0 + 1) * n] }), width: 1).reshaped(planes: 1, count: n)
+        let place = try await sumsOfRows(.stack((0..<n).map { counted[rows: $0 * n..<($0 + 1) * n] }), width: 1).reshaped(
+            planes: 1, count: n)
         let bound = constant(Column(repeating: UInt64(limit), count: n), count: n, in: Z64.self)
         return try await multiply(show, lessThan(place, bound, width: PlanCost.placeWidth(n, limit)))
     }
@@ -61,11 +66,14 @@ extension PlanCost {
         }
         return cost
     }
-    static func largest(_ n: Int, segments g: Int, planes w: Int) -> PlanCost { folded(n) { less($0 * g, planes: w) + and($0 * g, planes: w) } }
+    static func largest(_ n: Int, segments g: Int, planes w: Int) -> PlanCost {
+        folded(n) { less($0 * g, planes: w) + and($0 * g, planes: w) }
+    }
     static func occurring(_ n: Int, segments g: Int, planes v: Int) -> PlanCost { folded(n) { and($0 * g, planes: v) } }
     /// MIN or MAX of a column of w planes over n rows under g leaves.
     static func extreme(_ n: Int, groups g: Int, planes w: Int, present: Bool) -> PlanCost {
-        (present ? and(n * g) : PlanCost()) + and(n * g, planes: w) + largest(n, segments: g, planes: w + 1) + beside([toRing(g, planes: w), toRing(g, planes: 1)])
+        (present ? and(n * g) : PlanCost()) + and(n * g, planes: w) + largest(n, segments: g, planes: w + 1)
+            + beside([toRing(g, planes: w), toRing(g, planes: 1)])
     }
     /// COUNT(DISTINCT) of a column with v listed values.
     static func distinct(_ n: Int, groups g: Int, values v: Int, planes d: Int, present: Bool) -> PlanCost {

@@ -59,9 +59,13 @@ struct Lexer {
     }
     private mutating func skipBlanks() {
         while let scalar = peek() {
-            if [" ", "\t", "\n", "\r"].contains(scalar) { _ = advance() }
-            else if scalar == "-", peek(1) == "-" { _ = take { $0 != "\n" } }
-            else { return }
+            if [" ", "\t", "\n", "\r"].contains(scalar) {
+                _ = advance()
+            } else if scalar == "-", peek(1) == "-" {
+                _ = take { $0 != "\n" }
+            } else {
+                return
+            }
         }
     }
 
@@ -71,7 +75,9 @@ struct Lexer {
         func token(_ kind: Token.Kind) -> Token { Token(kind: kind, line: line, column: column) }
         guard let scalar = peek() else { return token(.end) }
         if Self.startsName(scalar) { return token(.word(take { Self.continuesName($0) }.lowercased())) }
-        if ("0"..."9").contains(scalar) || scalar == ".", peek().map({ ("0"..."9").contains($0) }) ?? false || peek(1).map({ ("0"..."9").contains($0) }) ?? false {
+        if ("0"..."9").contains(scalar) || scalar == ".",
+            peek().map({ ("0"..."9").contains($0) }) ?? false || peek(1).map({ ("0"..."9").contains($0) }) ?? false
+        {
             var digits = take { ("0"..."9").contains($0) }
             if peek() == ".", peek(1) != "*" { digits += String(advance()) + take { ("0"..."9").contains($0) } }
             return token(.number(digits))
@@ -87,7 +93,9 @@ struct Lexer {
             _ = advance(); _ = advance()
             return token(.symbol(symbol == "!=" ? "<>" : symbol))
         }
-        guard "(),.+-*/%=<>".unicodeScalars.contains(scalar) else { throw .parse(line: line, column: column, .unexpectedCharacter(Character(scalar))) }
+        guard "(),.+-*/%=<>".unicodeScalars.contains(scalar) else {
+            throw .parse(line: line, column: column, .unexpectedCharacter(Character(scalar)))
+        }
         return token(.symbol(String(Character(advance()))))
     }
 
@@ -104,6 +112,8 @@ struct Lexer {
             out.append(scalar)
         }
     }
-    private static func startsName(_ s: Unicode.Scalar) -> Bool { ("a"..."z").contains(s) || ("A"..."Z").contains(s) || s == "_" || s.value > 127 }
+    private static func startsName(_ s: Unicode.Scalar) -> Bool {
+        ("a"..."z").contains(s) || ("A"..."Z").contains(s) || s == "_" || s.value > 127
+    }
     private static func continuesName(_ s: Unicode.Scalar) -> Bool { startsName(s) || ("0"..."9").contains(s) }
 }

@@ -49,11 +49,12 @@ package struct LocalEvaluator: Sendable {
         let rows = try judged(columns)
         var live: [Int] = []
         for row in 0..<rows.count where passes(rows.values(row)) { live.append(row) }
-        let blocks = switch use.role {
-        case .partial: [sums(rows, live)]
-        case .anchor(let bins): try anchored(rows, live, bins: bins, key: key, &random)
-        case .spread(let bins, let per): [try spread(rows, live, bins: bins, per: per, key: key)]
-        }
+        let blocks =
+            switch use.role {
+            case .partial: [sums(rows, live)]
+            case .anchor(let bins): try anchored(rows, live, bins: bins, key: key, &random)
+            case .spread(let bins, let per): [try spread(rows, live, bins: bins, per: per, key: key)]
+            }
         var flat = Column(repeating: 0, count: Z2.stride(use.layout.rows)), at = 0
         for (block, planes) in zip(use.blocks, blocks) {
             for plane in 0..<block.planes {
@@ -81,20 +82,25 @@ package struct LocalEvaluator: Sendable {
         guard count <= schema.rows else { throw .moreRowsThanListed(found: count, listed: schema.rows) }
         var base = [[Value]](repeating: [], count: schema.columns.count)
         for (name, cells) in zip(use.columns, raw) {
-            guard cells.count == count, let index = schema.columns.firstIndex(where: { $0.name == name }) else { throw .columnCount(expected: count, found: cells.count) }
+            guard cells.count == count, let index = schema.columns.firstIndex(where: { $0.name == name }) else {
+                throw .columnCount(expected: count, found: cells.count)
+            }
             var values: [Value] = []
             values.reserveCapacity(count)
-            for (row, cell) in cells.enumerated() { values.append(try schema.columns[index].judge(cell, table: schema.table, row: row + 1)) }
+            for (row, cell) in cells.enumerated() {
+                values.append(try schema.columns[index].judge(cell, table: schema.table, row: row + 1))
+            }
             base[index] = values
         }
         let table = Rows(columns: base, count: count, origin: Array(0..<count))
         var kept: [Int] = []
         for row in 0..<count where source.filter.allSatisfy({ $0.value(table.values(row)) == .boolean(true) }) { kept.append(row) }
         let available = Set(use.columns.compactMap { name in schema.columns.firstIndex { $0.name == name } })
-        return Rows(columns: source.columns.map { e in
-            guard e.columns(of: 0).isSubset(of: available) else { return [] }
-            return kept.map { e.value(table.values($0)) }
-        }, count: kept.count, origin: kept)
+        return Rows(
+            columns: source.columns.map { e in
+                guard e.columns(of: 0).isSubset(of: available) else { return [] }
+                return kept.map { e.value(table.values($0)) }
+            }, count: kept.count, origin: kept)
     }
     func passes(_ values: (Int, Int) -> Value) -> Bool {
         if let key = item.key, values(use.item, key).isNull { return false }
@@ -149,7 +155,9 @@ package struct LocalEvaluator: Sendable {
             planes += planesOfWords(totals[m], planes: Sizing.sumPlanes(monomial, plan.inputs, rows: listed), count: block.count)
         }
         for (k, extreme) in plan.extremes.enumerated() {
-            planes += planesOfWords(numbers[k], planes: plan.inputs[extreme.input].planes, count: block.count) + planesOfWords(met[k], planes: 1, count: block.count)
+            planes +=
+                planesOfWords(numbers[k], planes: plan.inputs[extreme.input].planes, count: block.count)
+                + planesOfWords(met[k], planes: 1, count: block.count)
         }
         for plane in occurring.joined() { planes += planesOfWords(plane, planes: 1, count: block.count) }
         return planes
@@ -175,8 +183,10 @@ package struct LocalEvaluator: Sendable {
     }
     private func hashed(_ rows: Rows, _ keyed: [[Int]], bins: Int, key: Hash32) -> [BinHash] {
         keyed.map { same in
-            BinHash(rows.values(same[0])(use.item, item.key!), key: key, bins: bins, planes: plan.keyPlanes, exactLow: plan.keyIsExact ? plan.keyLow : nil,
-                    form: item.columns[item.key!].facts.keyForm)
+            BinHash(
+                rows.values(same[0])(use.item, item.key!), key: key, bins: bins, planes: plan.keyPlanes,
+                exactLow: plan.keyIsExact ? plan.keyLow : nil,
+                form: item.columns[item.key!].facts.keyForm)
         }
     }
     private func rowsBlock(_ block: Plan.Block, _ places: [Int], _ rows: Rows, _ keyed: [[Int]], _ hashes: [BinHash]) -> Column {
@@ -186,19 +196,25 @@ package struct LocalEvaluator: Sendable {
             guard at >= 0 else { dead[place] = 1; continue }
             keys[place] = hashes[at].fingerprint
             for (k, input) in myInputs.enumerated() {
-                if case .total = input.kind { loads[k][place] = keyed[at].reduce(0) { $0 &+ encode(input, rows.values($1)) } }
-                else { loads[k][place] = encode(input, rows.values(keyed[at][0])) }
+                if case .total = input.kind {
+                    loads[k][place] = keyed[at].reduce(0) { $0 &+ encode(input, rows.values($1)) }
+                } else {
+                    loads[k][place] = encode(input, rows.values(keyed[at][0]))
+                }
             }
         }
         var planes = planesOfWords(dead, planes: 1, count: block.count) + planesOfWords(keys, planes: plan.keyPlanes, count: block.count)
         for (input, load) in zip(myInputs, loads) { planes += planesOfWords(load, planes: input.planes, count: block.count) }
         return planes
     }
-    private func anchored(_ rows: Rows, _ live: [Int], bins: Int, key: Hash32, _ random: inout some RandomNumberGenerator) throws(LocalError) -> [Column] {
+    private func anchored(
+        _ rows: Rows, _ live: [Int], bins: Int, key: Hash32, _ random: inout some RandomNumberGenerator
+    ) throws(LocalError) -> [Column] {
         let keyed = try keyed(rows, live), hashes = hashed(rows, keyed, bins: bins, key: key)
         guard let places = Cuckoo.place(hashes, bins: bins, &random) else { throw .noPlacement(table: use.schema.name) }
         let sorted = hashes.map(\.fingerprint).sorted(), block = use.blocks[1]
-        let dead = Column((0..<block.count).map { $0 < sorted.count ? 0 : 1 }), keys = Column((0..<block.count).map { $0 < sorted.count ? sorted[$0] : 0 })
+        let dead = Column((0..<block.count).map { $0 < sorted.count ? 0 : 1 }),
+            keys = Column((0..<block.count).map { $0 < sorted.count ? sorted[$0] : 0 })
         let proof = planesOfWords(dead, planes: 1, count: block.count) + planesOfWords(keys, planes: plan.keyPlanes, count: block.count)
         return [rowsBlock(use.blocks[0], places, rows, keyed, hashes), proof]
     }
@@ -221,7 +237,9 @@ extension Plan.Groups {
 extension ColumnSchema {
     /// The value, if the listing allows it.
     func judge(_ raw: RawValue, table: String, row: Int) throws(LocalEvaluator.LocalError) -> Value {
-        func malformed(_ text: String) -> LocalEvaluator.LocalError { .malformed(table: table, row: row, column: name, value: text, type: type.name) }
+        func malformed(_ text: String) -> LocalEvaluator.LocalError {
+            .malformed(table: table, row: row, column: name, value: text, type: type.name)
+        }
         let value: Value
         switch (raw, type) {
         case (.null, _): value = .null
@@ -234,7 +252,9 @@ extension ColumnSchema {
             guard let number = Number(text) ?? Double(text).flatMap({ Number(shortest: $0) }) else { throw malformed(text) }
             value = .number(number)
         case (.text(let text), .boolean):
-            guard let flag = ["t": true, "true": true, "1": true, "f": false, "false": false, "0": false][text.lowercased()] else { throw malformed(text) }
+            guard let flag = ["t": true, "true": true, "1": true, "f": false, "false": false, "0": false][text.lowercased()] else {
+                throw malformed(text)
+            }
             value = .boolean(flag)
         case (.text(let text), .date): guard let date = Calendar.date(text) else { throw malformed(text) }; value = date
         case (.text(let text), .timestamp): guard let time = Calendar.timestamp(text) else { throw malformed(text) }; value = time
@@ -246,12 +266,16 @@ extension ColumnSchema {
         return try inBounds(value, table, row)
     }
     private func inBounds(_ value: Value, _ table: String, _ row: Int) throws(LocalEvaluator.LocalError) -> Value {
-        func outside(_ bounds: String) -> LocalEvaluator.LocalError { .outside(table: table, row: row, column: name, value: value.printed, bounds: bounds) }
+        func outside(_ bounds: String) -> LocalEvaluator.LocalError {
+            .outside(table: table, row: row, column: name, value: value.printed, bounds: bounds)
+        }
         switch value {
         case .number(let number):
             guard let range, let exact = number.exactly(scale: type.scale) else { throw outside("\(type.scale) digits after the point") }
             guard exact >= Int128(range.lowerBound), exact <= Int128(range.upperBound) else {
-                throw outside("\(Number(unscaled: Int128(range.lowerBound), scale: type.scale))…\(Number(unscaled: Int128(range.upperBound), scale: type.scale))")
+                throw outside(
+                    "\(Number(unscaled: Int128(range.lowerBound), scale: type.scale))…\(Number(unscaled: Int128(range.upperBound), scale: type.scale))"
+                )
             }
             let listed = Value.number(Number(unscaled: exact, scale: type.scale))
             if !values.isEmpty, !listedValues.contains(listed) { throw outside(values.joined(separator: ", ")) }
@@ -261,8 +285,14 @@ extension ColumnSchema {
             return value
         case .text(let text):
             if !values.isEmpty, !values.contains(text) { throw outside(values.joined(separator: ", ")) }
-            if case .hex(let digits)? = keyForm, text.utf8.count != digits || UInt64(text, radix: 16) == nil { throw outside("\(digits) hex digits") }
-            if case .digits(let most)? = keyForm, text.isEmpty || text.utf8.count > most || !text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { throw outside("\(most) digits") }
+            if case .hex(let digits)? = keyForm, text.utf8.count != digits || UInt64(text, radix: 16) == nil {
+                throw outside("\(digits) hex digits")
+            }
+            if case .digits(let most)? = keyForm,
+                text.isEmpty || text.utf8.count > most || !text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+            {
+                throw outside("\(most) digits")
+            }
             return value
         default: return value
         }
@@ -286,11 +316,16 @@ extension Number {
 extension LocalEvaluator.LocalError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .columnCount(let expected, let found): "input: \(expected) columns or rows expected, the engine gave \(found); nothing left this machine"
-        case .moreRowsThanListed(let found, let listed): "range: \(grouped(found)) rows, the listing says \(grouped(listed)); list the table anew; nothing left this machine"
-        case .outside(let table, let row, let column, let value, let bounds): "range: \(table) row \(row): \(column) \(value) outside \(bounds); nothing left this machine"
-        case .malformed(let table, let row, let column, let value, let type): "range: \(table) row \(row): \(column) \(value) is no \(type); nothing left this machine"
-        case .keyTwice(let table, let rows): "order: \(table) rows \(rows.map(String.init).joined(separator: " and ")) have the same key, listed as unique; nothing left this machine"
+        case .columnCount(let expected, let found):
+            "input: \(expected) columns or rows expected, the engine gave \(found); nothing left this machine"
+        case .moreRowsThanListed(let found, let listed):
+            "range: \(grouped(found)) rows, the listing says \(grouped(listed)); list the table anew; nothing left this machine"
+        case .outside(let table, let row, let column, let value, let bounds):
+            "range: \(table) row \(row): \(column) \(value) outside \(bounds); nothing left this machine"
+        case .malformed(let table, let row, let column, let value, let type):
+            "range: \(table) row \(row): \(column) \(value) is no \(type); nothing left this machine"
+        case .keyTwice(let table, let rows):
+            "order: \(table) rows \(rows.map(String.init).joined(separator: " and ")) have the same key, listed as unique; nothing left this machine"
         case .noPlacement(let table): "bins: no placement of \(table) under this job's hash functions; ask again"
         case .binOverflow(let table): "bins: a bin of \(table) overflows under this job's hash functions; ask again"
         }

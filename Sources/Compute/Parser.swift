@@ -4,8 +4,10 @@ struct Parser {
     /// Trees are walked by recursion: a long chain is as deep as it is long.
     private static let maximumExpressionDepth = 100, maximumOperators = 512
     private static let reserved: Set<String> = [
-        "select", "from", "where", "group", "by", "having", "order", "limit", "union", "all", "join", "inner", "left", "outer", "on", "using", "as", "and",
-        "or", "not", "in", "is", "null", "true", "false", "between", "like", "case", "when", "then", "else", "end", "cast", "exists", "distinct", "with", "asc", "desc",
+        "select", "from", "where", "group", "by", "having", "order", "limit", "union", "all", "join", "inner", "left", "outer", "on",
+        "using", "as", "and",
+        "or", "not", "in", "is", "null", "true", "false", "between", "like", "case", "when", "then", "else", "end", "cast", "exists",
+        "distinct", "with", "asc", "desc",
         "nulls", "right", "full", "cross", "natural", "intersect", "except", "offset", "window", "over", "recursive", "fetch",
     ]
 
@@ -61,8 +63,10 @@ struct Parser {
     private mutating func refuseForeignWords() throws(QueryError) {
         guard case .word(let word) = token.kind else { return }
         switch word {
-        case "intersect", "except": throw fault(.notInDialect(word.uppercased(), remedy: "write \(word == "except" ? "NOT EXISTS" : "EXISTS")"))
-        case "union" where following.kind != .word("all"): throw fault(.notInDialect("UNION without ALL", remedy: "write SELECT DISTINCT over UNION ALL"))
+        case "intersect", "except":
+            throw fault(.notInDialect(word.uppercased(), remedy: "write \(word == "except" ? "NOT EXISTS" : "EXISTS")"))
+        case "union" where following.kind != .word("all"):
+            throw fault(.notInDialect("UNION without ALL", remedy: "write SELECT DISTINCT over UNION ALL"))
         case "offset", "fetch": throw fault(.notInDialect(word.uppercased(), remedy: "it would open the rows before; narrow WHERE"))
         case "window", "over": throw fault(.notInDialect("a window function", remedy: "group in a derived table and join"))
         case "right": throw fault(.notInDialect("RIGHT JOIN", remedy: "turn it: write b LEFT JOIN a"))
@@ -132,12 +136,15 @@ struct Parser {
         while let join = try joinKind() {
             var source = try source()
             source.join = join
-            if skip("on") { source.on = try expression() }
-            else if skip("using") {
+            if skip("on") {
+                source.on = try expression()
+            } else if skip("using") {
                 try require(symbol: "(")
                 repeat { source.using.append(try name("a column")) } while skip(symbol: ",")
                 try require(symbol: ")")
-            } else { throw expected("ON or USING") }
+            } else {
+                throw expected("ON or USING")
+            }
             select.from.append(source)
         }
         if skip("where") { select.filter = try expression() }
@@ -195,7 +202,9 @@ struct Parser {
             if skip(symbol: ".") {
                 let table = try name("a table")
                 (place, standing) = (.table(member: first, table: table), table)
-            } else { (place, standing) = (.named(first), first) }
+            } else {
+                (place, standing) = (.named(first), first)
+            }
         }
         if skip("as") { return SourceSyntax(place: place, name: try name("a name")) }
         if case .word(let word) = token.kind, !Self.reserved.contains(word) { at += 1; return SourceSyntax(place: place, name: word) }
@@ -236,10 +245,15 @@ struct Parser {
             }
             if skip("is") {
                 let not = skip("not")
-                if skip("null") { left = .isNull(left) }
-                else if skip("true") { left = .isTruth(left, true) }
-                else if skip("false") { left = .isTruth(left, false) }
-                else { throw expected("NULL, TRUE or FALSE") }
+                if skip("null") {
+                    left = .isNull(left)
+                } else if skip("true") {
+                    left = .isTruth(left, true)
+                } else if skip("false") {
+                    left = .isTruth(left, false)
+                } else {
+                    throw expected("NULL, TRUE or FALSE")
+                }
                 if not { left = .not(left) }
                 continue
             }
@@ -250,9 +264,13 @@ struct Parser {
                 let low = try sum()
                 try require("and")
                 found = .binary(.and, .binary(.atLeast, left, low), .binary(.atMost, left, try sum()))
-            } else if skip("in") { found = try membership(of: left) }
-            else if skip("like") { found = .like(left, try sum()) }
-            else { return left }
+            } else if skip("in") {
+                found = try membership(of: left)
+            } else if skip("like") {
+                found = .like(left, try sum())
+            } else {
+                return left
+            }
             left = not ? .not(found) : found
         }
     }
@@ -400,11 +418,13 @@ struct Parser {
         if !isSymbol(")") { repeat { arguments.append(try expression()) } while skip(symbol: ",") }
         try require(symbol: ")")
         try refuseForeignWords()
-        let aggregate = name == "variance" ? .varianceSample : name == "stddev" ? .deviationSample : AggregateKind(rawValue: name.uppercased())
+        let aggregate =
+            name == "variance" ? .varianceSample : name == "stddev" ? .deviationSample : AggregateKind(rawValue: name.uppercased())
         if let aggregate {
             guard arguments.count == 1 else { throw fault(.expected("one argument", found: "\(arguments.count)"), at: start) }
             if distinct, aggregate != .count {
-                throw fault(.notInDialect("DISTINCT in \(aggregate.rawValue)", remedy: "use a derived table with SELECT DISTINCT"), at: start)
+                throw fault(
+                    .notInDialect("DISTINCT in \(aggregate.rawValue)", remedy: "use a derived table with SELECT DISTINCT"), at: start)
             }
             return .aggregate(aggregate, arguments[0], distinct: distinct)
         }

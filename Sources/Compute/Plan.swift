@@ -209,9 +209,11 @@ package struct Plan: Sendable {
             case .beside: total.rounds += max(0, step.cost.rounds - longest); longest = max(longest, step.cost.rounds)
             case .proof: proofs = max(proofs, step.cost.rounds)
             }
-            (total.ands, total.products, total.bits) = (total.ands + step.cost.ands, total.products + step.cost.products, total.bits + step.cost.bits)
+            (total.ands, total.products, total.bits) = (
+                total.ands + step.cost.ands, total.products + step.cost.products, total.bits + step.cost.bits
+            )
         }
-        total.rounds = max(total.rounds - 1, proofs) + 1            // the last round is the answer's own
+        total.rounds = max(total.rounds - 1, proofs) + 1  // the last round is the answer's own
         return total
     }
     /// Planes handed in by all members, times rows.
@@ -222,7 +224,9 @@ extension Plan {
     /// Everything that decides what runs, in canonical JSON.
     package var json: JSON {
         func number(_ n: Int) -> JSON { .integer(Int64(n)) }
-        func polynomial(_ p: Polynomial) -> JSON { .array(p.monomials.map { .array([.string(p.terms[$0]!.description), .array($0.map(number))]) }) }
+        func polynomial(_ p: Polynomial) -> JSON {
+            .array(p.monomials.map { .array([.string(p.terms[$0]!.description), .array($0.map(number))]) })
+        }
         func comparison(_ c: Comparison) -> JSON { .array([.string(c.test.rawValue), number(c.width), polynomial(c.difference)]) }
         func condition(_ c: Condition) -> JSON {
             switch c {
@@ -233,56 +237,74 @@ extension Plan {
             }
         }
         return .object([
-            "format": "entente-plan/1", "program": JSON(program), "purpose": .string(asker.purpose.rawValue), "reader": .string(asker.reader),
+            "format": "entente-plan/1", "program": JSON(program), "purpose": .string(asker.purpose.rawValue),
+            "reader": .string(asker.reader),
             "smallestGroup": number(smallestGroup), "smallestGroupTables": .array(smallestGroupTables.map { .string($0) }),
-            "key": .array([number(keyPlanes), .bool(keyIsExact), .string(keyLow.description)]), "countPlanes": number(countPlanes), "anchor": anchor.map(number) ?? .null,
-            "uses": .array(uses.map { use in
-                .object([
-                    "table": .string(use.schema.name), "schema": JSON(use.schema.hash), "role": use.role.json, "item": number(use.item), "source": number(use.source),
-                    "columns": .array(use.columns.map { .string($0) }), "blocks": .array(use.blocks.map { .array([.string($0.name), number($0.planes), number($0.count)]) }),
-                ])
-            }),
-            "items": .array(query.items.map { item in
-                .object([
-                    "name": .string(item.name), "join": .string(item.join.rawValue), "key": item.key.map(number) ?? .null,
-                    "filter": .array(item.filter.map { .string(query.text($0)) }),
-                    "sources": .array(item.sources.map { source in
-                        .array((source.columns + source.filter).map { .string($0.printed { source.table.columns[$1].name }) })
-                    }),
-                ])
-            }),
-            "inputs": .array(inputs.map { .array([number($0.item), $0.kind.json(query.text), .string(query.text($0.expression)), number($0.planes)]) }),
+            "key": .array([number(keyPlanes), .bool(keyIsExact), .string(keyLow.description)]), "countPlanes": number(countPlanes),
+            "anchor": anchor.map(number) ?? .null,
+            "uses": .array(
+                uses.map { use in
+                    .object([
+                        "table": .string(use.schema.name), "schema": JSON(use.schema.hash), "role": use.role.json, "item": number(use.item),
+                        "source": number(use.source),
+                        "columns": .array(use.columns.map { .string($0) }),
+                        "blocks": .array(use.blocks.map { .array([.string($0.name), number($0.planes), number($0.count)]) }),
+                    ])
+                }),
+            "items": .array(
+                query.items.map { item in
+                    .object([
+                        "name": .string(item.name), "join": .string(item.join.rawValue), "key": item.key.map(number) ?? .null,
+                        "filter": .array(item.filter.map { .string(query.text($0)) }),
+                        "sources": .array(
+                            item.sources.map { source in
+                                .array((source.columns + source.filter).map { .string($0.printed { source.table.columns[$1].name }) })
+                            }),
+                    ])
+                }),
+            "inputs": .array(
+                inputs.map { .array([number($0.item), $0.kind.json(query.text), .string(query.text($0.expression)), number($0.planes)]) }),
             "collapsed": .array(collapsed.sorted().map(number)),
             "groups": .array(groups.labels.enumerated().map { .array([number(groups.leaves[$0])] + $1.map { .string($0.literal) }) }),
             "monomials": .array(monomials.map { .array($0.map(number)) }),
-            "words": .array(words.map {
-                switch $0 {
-                case .sum(let p): polynomial(p)
-                case .variance(let s, let q, let n): .array([polynomial(s), polynomial(q), polynomial(n)])
-                case .extreme(let k): .array([.string("extreme"), number(k)])
-                case .met(let k): .array([.string("met"), number(k)])
-                case .distinct(let k): .array([.string("distinct"), number(k)])
-                }
-            }),
+            "words": .array(
+                words.map {
+                    switch $0 {
+                    case .sum(let p): polynomial(p)
+                    case .variance(let s, let q, let n): .array([polynomial(s), polynomial(q), polynomial(n)])
+                    case .extreme(let k): .array([.string("extreme"), number(k)])
+                    case .met(let k): .array([.string("met"), number(k)])
+                    case .distinct(let k): .array([.string("distinct"), number(k)])
+                    }
+                }),
             "openedWords": number(openedWords),
-            "extremes": .array(extremes.map { .array([number($0.input), number($0.present ?? -1), .string($0.isMaximum ? "max" : "min")]) }),
-            "distincts": .array(distincts.map { .array([number($0.input), number($0.present ?? -1)] + $0.values.map { .string($0.literal) }) }),
+            "extremes": .array(
+                extremes.map { .array([number($0.input), number($0.present ?? -1), .string($0.isMaximum ? "max" : "min")]) }),
+            "distincts": .array(
+                distincts.map { .array([number($0.input), number($0.present ?? -1)] + $0.values.map { .string($0.literal) }) }),
             "filters": .array(filters.map(comparison)),
             "having": having.map(condition) ?? .null,
             "first": first.map { first in
-                .array([number(first.limit)] + first.order.map { order in
-                    let direction = JSON.string(order.descending ? "desc" : "asc")
-                    return switch order.key {
-                    case .number(let p, let width): .array([.string("number"), direction, number(width), polynomial(p)])
-                    case .average(let value, let count, let width): .array([.string("average"), direction, number(width), number(value), number(count)])
-                    case .absent(let count, let width): .array([.string("absent"), direction, number(width), number(count)])
-                    case .known(let places): .array([.string("known"), direction] + places.map(number))
-                    }
-                })
+                .array(
+                    [number(first.limit)]
+                        + first.order.map { order in
+                            let direction = JSON.string(order.descending ? "desc" : "asc")
+                            return switch order.key {
+                            case .number(let p, let width): .array([.string("number"), direction, number(width), polynomial(p)])
+                            case .average(let value, let count, let width):
+                                .array([.string("average"), direction, number(width), number(value), number(count)])
+                            case .absent(let count, let width): .array([.string("absent"), direction, number(width), number(count)])
+                            case .known(let places): .array([.string("known"), direction] + places.map(number))
+                            }
+                        })
             } ?? .null,
-            "aggregates": .array(aggregates.map {
-                .array([.string($0.kind.rawValue), number($0.value), number($0.count), number($0.scale), .string($0.low.description), .string($0.type.name)])
-            }),
+            "aggregates": .array(
+                aggregates.map {
+                    .array([
+                        .string($0.kind.rawValue), number($0.value), number($0.count), number($0.scale), .string($0.low.description),
+                        .string($0.type.name),
+                    ])
+                }),
             "outputs": .array(query.outputs.map { .array([.string($0.name), .string(query.text($0.expression))]) }),
             "order": .array(query.order.map { .array([.string(query.text($0.expression)), .bool($0.descending), .bool($0.nullsFirst)]) }),
             "cost": .array([number(cost.ands), number(cost.products), number(cost.bits), number(cost.rounds)]),

@@ -23,7 +23,9 @@ package struct PlanCost: Hashable, Sendable {
     static func less(_ n: Int, planes w: Int) -> PlanCost { ands(n * (3 * w - 2 - Planes.log2up(w)), rounds: 1 + Planes.log2up(w)) }
     static func equal(_ n: Int, planes w: Int) -> PlanCost { ands(n * (w - 1), rounds: Planes.log2up(w)) }
     static func product(_ n: Int) -> PlanCost { n == 0 ? PlanCost() : PlanCost(products: n, bits: 384 * n, rounds: 1) }
-    static func toRing(_ n: Int, planes w: Int) -> PlanCost { n * w == 0 ? PlanCost() : PlanCost(products: n, bits: (128 * w + 256) * n, rounds: 2) }
+    static func toRing(_ n: Int, planes w: Int) -> PlanCost {
+        n * w == 0 ? PlanCost() : PlanCost(products: n, bits: (128 * w + 256) * n, rounds: 2)
+    }
     /// Sums of planes over n rows, `planes` in all, without conversion of a row.
     static func sums(_ n: Int, planes: Int, outputs: Int) -> PlanCost {
         n == 0 ? PlanCost() : PlanCost(products: outputs, bits: 128 * n * planes + 256 * outputs, rounds: 2)
@@ -38,7 +40,8 @@ package struct PlanCost: Hashable, Sendable {
     /// `mostSignificantBit` of words cut to w bits (reference/r4.md §8).
     static func sign(_ n: Int, width w: Int) -> PlanCost {
         let blocks = (w + 2) / 4, rest = (w - 1) % 4
-        let hot = 15 * ((w - 1) / 4) + (rest == 0 ? 0 : (1 << rest) - 1), tree = 2 * (blocks - 1) - Planes.log2up(blocks), carries = 2 * blocks - 1 + tree
+        let hot = 15 * ((w - 1) / 4) + (rest == 0 ? 0 : (1 << rest) - 1), tree = 2 * (blocks - 1) - Planes.log2up(blocks),
+            carries = 2 * blocks - 1 + tree
         return PlanCost(ands: n * carries, bits: n * (2 * (hot + 1) + 4 * (2 * blocks - 1) + 6 * tree), rounds: 2 + Planes.log2up(blocks))
     }
     static func opening(_ n: Int) -> PlanCost { PlanCost(bits: 256 * n, rounds: 1) }
@@ -46,7 +49,9 @@ package struct PlanCost: Hashable, Sendable {
     // MARK: operators of private-sql.md §6
 
     /// `bins` bins of `per` rows against one row each; key of w planes, load of p.
-    static func bins(_ bins: Int, per: Int, key w: Int, load p: Int) -> PlanCost { equal(bins * per, planes: w + 2) + and(bins * per, planes: p) }
+    static func bins(_ bins: Int, per: Int, key w: Int, load p: Int) -> PlanCost {
+        equal(bins * per, planes: w + 2) + and(bins * per, planes: p)
+    }
     static func sortedProof(_ n: Int, key w: Int) -> PlanCost {
         n < 2 ? PlanCost() : less(n - 1, planes: 1 + w) + and(n - 1) + ands(n - 2, rounds: Planes.log2up(n - 1))
     }
@@ -67,7 +72,8 @@ package struct PlanCost: Hashable, Sendable {
     }
     /// n groups of `width` words, some of them hidden. The opening is the result's: boxes to the reader.
     static func shown(_ n: Int, width: Int, hides: Bool) -> PlanCost {
-        beside([toRing(n, planes: 1), hides ? sums(n, planes: 1, outputs: 1) : PlanCost()]) + product(n * width) + opening(n * width + (hides ? 1 : 0))
+        beside([toRing(n, planes: 1), hides ? sums(n, planes: 1, outputs: 1) : PlanCost()]) + product(n * width)
+            + opening(n * width + (hides ? 1 : 0))
     }
 }
 
@@ -79,8 +85,10 @@ enum BinSize {
         let n = max(n, 1)
         var thirds = n >= 1_000 ? (8 * n + 14) / 15 : (2 * n + 2) / 3
         if n < 1_000 {
-            func ninth(_ x: UInt128) -> UInt128 { (0..<9).reduce(UInt128(1)) { product, _ in product.multipliedReportingOverflow(by: x).overflow ? .max : product * x } }
-            let bound = ninth(47) * UInt128(n * n) * UInt128(n * n)       // 3·thirds ≥ 47·n^(4/9)
+            func ninth(_ x: UInt128) -> UInt128 {
+                (0..<9).reduce(UInt128(1)) { product, _ in product.multipliedReportingOverflow(by: x).overflow ? .max : product * x }
+            }
+            let bound = ninth(47) * UInt128(n * n) * UInt128(n * n)  // 3·thirds ≥ 47·n^(4/9)
             while ninth(UInt128(3 * thirds)) < bound { thirds += 1 }
         }
         return 3 * thirds

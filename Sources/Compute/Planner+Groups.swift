@@ -45,7 +45,9 @@ extension Planner {
             return Self.sum(try amount(a, in: clause), try amount(b, in: clause), sign: op == .plus ? 1 : -1)
         case .binary(.times, let a, let b) where a.items.isEmpty || b.items.isEmpty:
             let (known, other) = a.items.isEmpty ? (a, b) : (b, a)
-            guard let factor = known.value({ _, _ in .null }).asNumber, factor.unscaled.magnitude < 1 << 62 else { throw refused(e, in: clause) }
+            guard let factor = known.value({ _, _ in .null }).asNumber, factor.unscaled.magnitude < 1 << 62 else {
+                throw refused(e, in: clause)
+            }
             var out = try amount(other, in: clause)
             out.value = out.value.times(factor.unscaled)
             out.scale += factor.scale
@@ -55,7 +57,9 @@ extension Planner {
     }
     private static func sum(_ a: Amount, _ b: Amount, sign: Int128) -> Amount {
         let scale = max(a.scale, b.scale)
-        return Amount(value: a.value.times(Number.power(scale - a.scale)) + b.value.times(sign * Number.power(scale - b.scale)), scale: scale, needs: a.needs.union(b.needs))
+        return Amount(
+            value: a.value.times(Number.power(scale - a.scale)) + b.value.times(sign * Number.power(scale - b.scale)), scale: scale,
+            needs: a.needs.union(b.needs))
     }
     private func average(_ e: Expression) -> Plan.AggregateWords? {
         if case .column(Expression.aggregates, let index) = e, aggregates[index].kind == .average { aggregates[index] } else { nil }
@@ -78,25 +82,38 @@ extension Planner {
             let words = aggregates[index]
             if words.kind == .count || words.count < 0 { return .known(groups.labels.map { _ in !holds }) }
             guard !words.kind.isVariance else { throw refused(e, in: "HAVING") }
-            return .test(.init(difference: column(words.count), test: holds ? .equal : .unequal, width: try width(column(words.count), rows: rows, query.text(e))))
+            return .test(
+                .init(
+                    difference: column(words.count), test: holds ? .equal : .unequal,
+                    width: try width(column(words.count), rows: rows, query.text(e))))
         default: throw refused(e, in: "HAVING")
         }
     }
-    private func compared(_ op: Operator, _ a: Expression, _ b: Expression, _ e: Expression, rows: Int) throws(QueryError) -> Plan.Condition {
+    private func compared(_ op: Operator, _ a: Expression, _ b: Expression, _ e: Expression, rows: Int) throws(QueryError) -> Plan.Condition
+    {
         var difference: Amount
-        if let mean = average(a), b.items.isEmpty { difference = Self.sum(try scaled(mean), try times(b, mean), sign: -1) }
-        else if let mean = average(b), a.items.isEmpty { difference = Self.sum(try times(a, mean), try scaled(mean), sign: -1) }
-        else { difference = Self.sum(try amount(a, in: "HAVING"), try amount(b, in: "HAVING"), sign: -1) }
+        if let mean = average(a), b.items.isEmpty {
+            difference = Self.sum(try scaled(mean), try times(b, mean), sign: -1)
+        } else if let mean = average(b), a.items.isEmpty {
+            difference = Self.sum(try times(a, mean), try scaled(mean), sign: -1)
+        } else {
+            difference = Self.sum(try amount(a, in: "HAVING"), try amount(b, in: "HAVING"), sign: -1)
+        }
         let text = query.text(e)
         if op == .greater || op == .atLeast { difference.value = difference.value.times(-1) }
-        let test: Plan.Comparison.Test = switch op {
-        case .equal: .equal
-        case .unequal: .unequal
-        case .less, .greater: .less
-        default: .atMost
+        let test: Plan.Comparison.Test =
+            switch op {
+            case .equal: .equal
+            case .unequal: .unequal
+            case .less, .greater: .less
+            default: .atMost
+            }
+        var parts = [
+            Plan.Condition.test(.init(difference: difference.value, test: test, width: try width(difference.value, rows: rows, text)))
+        ]
+        for word in difference.needs.sorted() {
+            parts.append(.test(.init(difference: column(word).times(-1), test: .less, width: try width(column(word), rows: rows, text))))
         }
-        var parts = [Plan.Condition.test(.init(difference: difference.value, test: test, width: try width(difference.value, rows: rows, text)))]
-        for word in difference.needs.sorted() { parts.append(.test(.init(difference: column(word).times(-1), test: .less, width: try width(column(word), rows: rows, text)))) }
         return parts.count == 1 ? parts[0] : .all(parts)
     }
     /// AVG against c is Σ against c·n.
@@ -119,13 +136,16 @@ extension Planner {
             if e.items.isEmpty { continue }
             if e.items.isSubset(of: [Expression.keys]) {
                 let values = groups.labels.map { label in e.value { _, index in label[index] } }
-                order.append(.init(key: .known(Self.places(values, nullsFirst: key.nullsFirst != key.descending)), descending: key.descending))
+                order.append(
+                    .init(key: .known(Self.places(values, nullsFirst: key.nullsFirst != key.descending)), descending: key.descending))
                 continue
             }
             let found: Plan.First.Key, needs: Set<Int>
             if let mean = average(e) {
                 let value = bound(column(mean.value), rows: rows), text = query.text(e), most = Self.product(2 * value, UInt128(rows))
-                guard most < 1 << 62 else { throw .range(expression: "\(clause) \(text)", rows: rows, planes: Planes.bits(most), maximum: 62) }
+                guard most < 1 << 62 else {
+                    throw .range(expression: "\(clause) \(text)", rows: rows, planes: Planes.bits(most), maximum: 62)
+                }
                 found = .average(value: mean.value, count: mean.count, width: Planes.bits(most + 1) + 1)
                 needs = mean.count < 0 ? [] : [mean.count]
             } else {
@@ -136,7 +156,8 @@ extension Planner {
             guard needs.count <= 1 else { throw refused(e, in: clause) }
             for word in needs {
                 // NULLs by themselves, first or last: a key before the number, which is 0 where there is none.
-                order.append(.init(key: .absent(count: word, width: try width(column(word), rows: rows, query.text(e))), descending: key.nullsFirst))
+                order.append(
+                    .init(key: .absent(count: word, width: try width(column(word), rows: rows, query.text(e))), descending: key.nullsFirst))
             }
             order.append(.init(key: found, descending: key.descending))
         }

@@ -71,13 +71,17 @@ struct Planner {
         guard groups.labels.count * (1 + words.count) <= Self.maximumWords else {
             throw .size(.resultWords(groups.labels.count * (1 + words.count), maximum: Self.maximumWords))
         }
-        let work = Work(collapsed: collapsed, monomials: monomials, extremes: extremes, distincts: distincts, words: words, openedWords: openedWords, filters: filters,
-                        having: having, first: first, smallest: smallest, countPlanes: countPlanes)
+        let work = Work(
+            collapsed: collapsed, monomials: monomials, extremes: extremes, distincts: distincts, words: words, openedWords: openedWords,
+            filters: filters,
+            having: having, first: first, smallest: smallest, countPlanes: countPlanes)
         let uses = sizing.uses(work), steps = sizing.steps(uses: uses, work)
-        return Plan(program: program, text: text, asker: scope.asker, uses: uses, steps: steps, smallestGroup: smallest, smallestGroupTables: tables, query: query,
-                    inputs: inputs, anchor: anchor, keyPlanes: sizing.keyPlanes, keyIsExact: sizing.keyIsExact, keyLow: sizing.keyLow,
-                    groups: groups, monomials: monomials, extremes: extremes, distincts: distincts, collapsed: collapsed, words: words,
-                    openedWords: openedWords, aggregates: aggregates, filters: filters, having: having, first: first, countPlanes: countPlanes)
+        return Plan(
+            program: program, text: text, asker: scope.asker, uses: uses, steps: steps, smallestGroup: smallest,
+            smallestGroupTables: tables, query: query,
+            inputs: inputs, anchor: anchor, keyPlanes: sizing.keyPlanes, keyIsExact: sizing.keyIsExact, keyLow: sizing.keyLow,
+            groups: groups, monomials: monomials, extremes: extremes, distincts: distincts, collapsed: collapsed, words: words,
+            openedWords: openedWords, aggregates: aggregates, filters: filters, having: having, first: first, countPlanes: countPlanes)
     }
 
     // MARK: rules of joins and groups
@@ -85,8 +89,12 @@ struct Planner {
     private mutating func checkJoins() throws(QueryError) {
         guard query.items.count > 1 else { return }
         let others = query.items.dropFirst().map(\.join)
-        if let key = query.items[0].key, query.facts(0, key).nullable, others.contains(.left) || others.contains(.anti), !others.contains(.inner), !others.contains(.semi) {
-            throw .plan(construct: "LEFT JOIN or NOT EXISTS by \(query.columnName(0, key)), which can be NULL,", remedy: "let the owner's view leave out rows without a key")
+        if let key = query.items[0].key, query.facts(0, key).nullable, others.contains(.left) || others.contains(.anti),
+            !others.contains(.inner), !others.contains(.semi)
+        {
+            throw .plan(
+                construct: "LEFT JOIN or NOT EXISTS by \(query.columnName(0, key)), which can be NULL,",
+                remedy: "let the owner's view leave out rows without a key")
         }
         for (number, item) in query.items.enumerated() {
             // Every source is a branch of its own, and a row that survives in one of them would survive in each.
@@ -94,12 +102,18 @@ struct Planner {
                 throw .plan(construct: "LEFT JOIN, EXISTS or NOT EXISTS over a UNION ALL", remedy: "write one for each member")
             }
             for source in item.sources {
-                if let key = item.key, case .column(_, let index) = source.columns[key], source.table.key == source.table.columns[index].name { continue }
+                if let key = item.key, case .column(_, let index) = source.columns[key],
+                    source.table.key == source.table.columns[index].name
+                {
+                    continue
+                }
                 collapsed.insert(number)
             }
         }
         for item in collapsed where query.crossFilters.contains(where: { $0.items.contains(item) }) {
-            throw .plan(construct: "a condition over two members' columns, with \(query.items[item].name), whose key repeats,", remedy: "compare inside one member's table")
+            throw .plan(
+                construct: "a condition over two members' columns, with \(query.items[item].name), whose key repeats,",
+                remedy: "compare inside one member's table")
         }
     }
     /// Columns of an item whose key repeats may only be added up, but for the key itself.
@@ -112,16 +126,24 @@ struct Planner {
         for item in query.items {
             for source in item.sources where source.table.smallestGroup > 1 {
                 if source.table.key == nil {
-                    throw .plan(construct: "a smallest group of \(source.table.name), whose subjects no key tells apart,", remedy: "let the owner declare the key")
+                    throw .plan(
+                        construct: "a smallest group of \(source.table.name), whose subjects no key tells apart,",
+                        remedy: "let the owner declare the key")
                 }
                 if !collapsed.isEmpty {
-                    throw .plan(construct: "a smallest group of \(source.table.name) in a join whose key repeats", remedy: "let the owners list views with one row a key")
+                    throw .plan(
+                        construct: "a smallest group of \(source.table.name) in a join whose key repeats",
+                        remedy: "let the owners list views with one row a key")
                 }
                 if item.join == .left || item.join == .anti {
-                    throw .plan(construct: "the smallest group of \(source.table.name) on the side of a join that may not meet", remedy: "use an inner join")
+                    throw .plan(
+                        construct: "the smallest group of \(source.table.name) on the side of a join that may not meet",
+                        remedy: "use an inner join")
                 }
                 if item.sources.count > 1, source.table.scope == .own || scope.asker.member == source.table.member {
-                    throw .plan(construct: "a smallest group of \(source.table.member)'s own rows inside UNION ALL", remedy: "ask the members one by one")
+                    throw .plan(
+                        construct: "a smallest group of \(source.table.member)'s own rows inside UNION ALL",
+                        remedy: "ask the members one by one")
                 }
                 k = max(k, source.table.smallestGroup)
                 tables.append(source.table.name)
@@ -141,21 +163,36 @@ struct Planner {
             let work = rights.reduce(0) { $0 + bins * BinSize.capacity($1.table.rows, bins: bins) }
             if best == nil || work < best!.work { best = (index, work) }
         }
-        guard let best else { throw .plan(construct: "a join of two unions of tables", remedy: "join one member's table with the union, and ask once for each") }
+        guard let best else {
+            throw .plan(
+                construct: "a join of two unions of tables", remedy: "join one member's table with the union, and ask once for each")
+        }
         return best.item
     }
 
     private mutating func listGroups() throws(QueryError) -> Plan.Groups {
         var keys: [[Value]] = [], codes: [Int?] = [], planes = 0, offsets: [Int] = []
         for (number, key) in query.groupKeys.enumerated() {
-            guard key.items.count <= 1 else { throw .plan(construct: "a group key over columns of two members", remedy: "group by the columns one by one") }
+            guard key.items.count <= 1 else {
+                throw .plan(construct: "a group key over columns of two members", remedy: "group by the columns one by one")
+            }
             let facts = try facts(key)
             guard var values = facts.values else {
-                throw .plan(construct: "GROUP BY \(query.text(key)), whose values nobody lists", remedy: "group by CASE bands of it, or let the owner list its values")
+                throw .plan(
+                    construct: "GROUP BY \(query.text(key)), whose values nobody lists",
+                    remedy: "group by CASE bands of it, or let the owner list its values")
             }
-            guard let item = key.items.first else { keys.append(values.isEmpty ? [.null] : values); codes.append(nil); offsets.append(planes); continue }
-            guard isOfOneRow(key) else { throw .plan(construct: "a group key of \(query.items[item].name), whose join key repeats,", remedy: "group by the join key, or by columns of the other tables") }
-            if mayNotMeet(item) { throw .plan(construct: "a group key from the right side of LEFT JOIN", remedy: "group by a column of the left side") }
+            guard let item = key.items.first else {
+                keys.append(values.isEmpty ? [.null] : values); codes.append(nil); offsets.append(planes); continue
+            }
+            guard isOfOneRow(key) else {
+                throw .plan(
+                    construct: "a group key of \(query.items[item].name), whose join key repeats,",
+                    remedy: "group by the join key, or by columns of the other tables")
+            }
+            if mayNotMeet(item) {
+                throw .plan(construct: "a group key from the right side of LEFT JOIN", remedy: "group by a column of the left side")
+            }
             if facts.nullable { values.append(.null) }
             keys.append(values)
             offsets.append(planes)
@@ -170,7 +207,8 @@ struct Planner {
         var leaves = [0], labels: [[Value]] = [[]]
         for (key, values) in keys.enumerated() {
             let before = zip(leaves, labels)
-            let next = before.flatMap { leaf, label in values.enumerated().map { (leaf + $0.offset << offsets[key], label + [$0.element]) } }
+            let next = before.flatMap { leaf, label in values.enumerated().map { (leaf + $0.offset << offsets[key], label + [$0.element]) }
+            }
             (leaves, labels) = (next.map(\.0), next.map(\.1))
         }
         return Plan.Groups(keys: keys, codes: codes, planes: planes, leaves: leaves, labels: labels)
@@ -196,7 +234,11 @@ struct Planner {
         return out
     }
     private func sameValue(_ value: Int, _ present: Int) -> Bool {
-        if case .value = inputs[value].kind { inputs[value].item == inputs[present].item && inputs[value].expression == inputs[present].expression } else { false }
+        if case .value = inputs[value].kind {
+            inputs[value].item == inputs[present].item && inputs[value].expression == inputs[present].expression
+        } else {
+            false
+        }
     }
 
     /// A number in shares: its value (0 where NULL), whether it is there, and its scale.
@@ -217,7 +259,9 @@ struct Planner {
     /// Products multiply terms: bounded, since the text is a stranger's.
     private func bounded(_ t: Term, _ e: Expression) throws(QueryError) -> Term {
         guard [t.value, t.presence].allSatisfy({ $0.terms.count <= 256 && $0.terms.keys.allSatisfy { $0.count <= 6 } }) else {
-            throw .plan(construct: "\(query.text(e)), which takes more than 256 products of at most six columns,", remedy: "compute parts of it inside one member's table")
+            throw .plan(
+                construct: "\(query.text(e)), which takes more than 256 products of at most six columns,",
+                remedy: "compute parts of it inside one member's table")
         }
         return t
     }
@@ -237,7 +281,9 @@ struct Planner {
             var x = try term(a), y = try term(b)
             let me = self
             if op == .times {
-                return Term(value: x.value.times(y.value, me.simplify), presence: x.presence.times(y.presence, me.simplify), scale: x.scale + y.scale)
+                return Term(
+                    value: x.value.times(y.value, me.simplify), presence: x.presence.times(y.presence, me.simplify),
+                    scale: x.scale + y.scale)
             }
             let scale = align(&x, &y)
             let left = x.value.times(y.presence, me.simplify), right = y.value.times(x.presence, me.simplify)
@@ -254,7 +300,10 @@ struct Planner {
                 out = try bounded(out, e)
             }
             return out
-        default: throw .plan(construct: "\(query.text(e)) over columns of two members", remedy: "use + - * CASE or COALESCE, or compute it inside one member's table")
+        default:
+            throw .plan(
+                construct: "\(query.text(e)) over columns of two members",
+                remedy: "use + - * CASE or COALESCE, or compute it inside one member's table")
         }
     }
     private func align(_ x: inout Term, _ y: inout Term) -> Int {
@@ -271,17 +320,23 @@ struct Planner {
             return try term(.literal(value))
         }
         guard facts.type.isNumeric, let range = facts.range, !dividesDecimals(e) else {
-            throw .plan(construct: "\(query.text(e)), a number without listed bounds or scale,", remedy: "give it a bounded column in the owner's view, or round it with ROUND(…, digits)")
+            throw .plan(
+                construct: "\(query.text(e)), a number without listed bounds or scale,",
+                remedy: "give it a bounded column in the owner's view, or round it with ROUND(…, digits)")
         }
         let planes = Planes.forRange(range.lowerBound, range.upperBound)
         guard planes <= 62 else { throw .range(expression: query.text(e), rows: 1, planes: planes, maximum: 62) }
         let there = presence(e, facts)
-        if range.lowerBound == range.upperBound { return Term(value: there.times(range.lowerBound), presence: there, scale: facts.type.scale) }
+        if range.lowerBound == range.upperBound {
+            return Term(value: there.times(range.lowerBound), presence: there, scale: facts.type.scale)
+        }
         let column = register(item, .value(low: range.lowerBound, scale: facts.type.scale), e, planes: planes)
         return Term(value: Polynomial(column: column) + there.times(range.lowerBound), presence: there, scale: facts.type.scale)
     }
     private func dividesDecimals(_ e: Expression) -> Bool {
-        if case .binary(.divide, let a, let b) = e, let x = try? facts(a), let y = try? facts(b), x.type.scale + y.type.scale > 0 { return true }
+        if case .binary(.divide, let a, let b) = e, let x = try? facts(a), let y = try? facts(b), x.type.scale + y.type.scale > 0 {
+            return true
+        }
         if case .function(.round, _) = e { return false }
         if case .binary(let op, _, _) = e, op.isComparison { return false }
         return e.children.contains(where: dividesDecimals)
@@ -289,14 +344,20 @@ struct Planner {
     private mutating func choice(_ conditions: [Expression], _ results: [Expression]) throws(QueryError) -> Term {
         var out = try term(results.last!)
         for (condition, result) in zip(conditions, results).reversed() {
-            guard condition.items.count == 1, let item = condition.items.first, !mayNotMeet(item) || condition.value({ _, _ in .null }) != .boolean(true) else {
-                throw .plan(construct: "CASE WHEN \(query.text(condition)), a condition over two members' columns or one that holds where nothing met,", remedy: "compare inside one member's table")
+            guard condition.items.count == 1, let item = condition.items.first,
+                !mayNotMeet(item) || condition.value({ _, _ in .null }) != .boolean(true)
+            else {
+                throw .plan(
+                    construct:
+                        "CASE WHEN \(query.text(condition)), a condition over two members' columns or one that holds where nothing met,",
+                    remedy: "compare inside one member's table")
             }
             let c = Polynomial(column: register(item, .truth, condition, planes: 1))
             var then = try term(result)
             let scale = align(&out, &then), me = self, not = Polynomial.one - c
-            out = Term(value: then.value.times(c, me.simplify) + out.value.times(not, me.simplify),
-                       presence: then.presence.times(c, me.simplify) + out.presence.times(not, me.simplify), scale: scale)
+            out = Term(
+                value: then.value.times(c, me.simplify) + out.value.times(not, me.simplify),
+                presence: then.presence.times(c, me.simplify) + out.presence.times(not, me.simplify), scale: scale)
             out = try bounded(out, result)
         }
         return out
@@ -308,25 +369,34 @@ struct Planner {
         guard isComputedByOwner(argument), let item = argument.items.first else {
             throw .plan(construct: "\(text) over columns of two members", remedy: "compute it inside one member's table")
         }
-        guard isOfOneRow(argument) else { throw .plan(construct: "\(text) over \(query.items[item].name), whose join key repeats,", remedy: "ask SUM, COUNT or AVG") }
+        guard isOfOneRow(argument) else {
+            throw .plan(construct: "\(text) over \(query.items[item].name), whose join key repeats,", remedy: "ask SUM, COUNT or AVG")
+        }
         let facts = try facts(argument)
         guard let range = facts.range, facts.type != .boolean, !dividesDecimals(argument) else {
-            throw .plan(construct: "\(text) of \(facts.type.name) without listed bounds or scale", remedy: "give it a bounded column in the owner's view, or ask counts by bands")
+            throw .plan(
+                construct: "\(text) of \(facts.type.name) without listed bounds or scale",
+                remedy: "give it a bounded column in the owner's view, or ask counts by bands")
         }
         let planes = Planes.forRange(range.lowerBound, range.upperBound)
         guard planes <= 62 else { throw .range(expression: text, rows: 1, planes: planes, maximum: 62) }
-        let input = register(item, .value(low: range.lowerBound, scale: facts.type.scale), argument, planes: planes), present = presentInput(argument, facts)
+        let input = register(item, .value(low: range.lowerBound, scale: facts.type.scale), argument, planes: planes),
+            present = presentInput(argument, facts)
         let found = Plan.Extreme(input: input, present: present, isMaximum: aggregate.kind == .maximum)
         let k = extremes.firstIndex(of: found) ?? extremes.count
         if k == extremes.count { extremes.append(found) }
-        return .init(kind: aggregate.kind, value: word(.extreme(k)), count: word(.met(k)), scale: facts.type.scale, low: range.lowerBound, type: facts.type)
+        return .init(
+            kind: aggregate.kind, value: word(.extreme(k)), count: word(.met(k)), scale: facts.type.scale, low: range.lowerBound,
+            type: facts.type)
     }
     private mutating func distinct(_ aggregate: BoundQuery.Aggregate) throws(QueryError) -> Plan.AggregateWords {
         let text = query.text(aggregate), argument = aggregate.argument!
         guard isComputedByOwner(argument), let item = argument.items.first else {
             throw .plan(construct: "\(text) over columns of two members", remedy: "compute it inside one member's table")
         }
-        guard isOfOneRow(argument) else { throw .plan(construct: "\(text) over \(query.items[item].name), whose join key repeats,", remedy: "ask SUM, COUNT or AVG") }
+        guard isOfOneRow(argument) else {
+            throw .plan(construct: "\(text) over \(query.items[item].name), whose join key repeats,", remedy: "ask SUM, COUNT or AVG")
+        }
         let facts = try facts(argument)
         guard let values = facts.values(atMost: Self.maximumValues), !values.isEmpty, values.count <= Self.maximumValues else {
             throw .plan(construct: "\(text), whose values nobody lists", remedy: "count CASE bands of it, or let the owner list its values")
@@ -362,9 +432,13 @@ struct Planner {
                 return .init(kind: .count, value: at, count: at, scale: 0)
             }
             let there: Polynomial
-            if !isComputedByOwner(argument) { there = try term(argument).presence }
-            else if argument.items.isEmpty, argument.value({ _, _ in .null }).isNull { there = Polynomial() }
-            else { there = presence(argument, try facts(argument)) }
+            if !isComputedByOwner(argument) {
+                there = try term(argument).presence
+            } else if argument.items.isEmpty, argument.value({ _, _ in .null }).isNull {
+                there = Polynomial()
+            } else {
+                there = presence(argument, try facts(argument))
+            }
             let at = word(.sum(there))
             return .init(kind: .count, value: at, count: at, scale: 0)
         case .sum, .average:
@@ -401,7 +475,8 @@ struct Planner {
             }
         }
         words = pieces
-        var used = Set(allMonomials().flatMap { $0 } + filters.flatMap { $0.difference.monomials.flatMap { $0 } } + groups.codes.compactMap { $0 })
+        var used = Set(
+            allMonomials().flatMap { $0 } + filters.flatMap { $0.difference.monomials.flatMap { $0 } } + groups.codes.compactMap { $0 })
         for extreme in extremes { used.formUnion([extreme.input] + (extreme.present.map { [$0] } ?? [])) }
         for distinct in distincts { used.formUnion([distinct.input] + (distinct.present.map { [$0] } ?? [])) }
         let kept = used.sorted(), place = Dictionary(uniqueKeysWithValues: zip(kept, kept.indices))
@@ -416,8 +491,12 @@ struct Planner {
         }
         for k in filters.indices { filters[k].difference = moved(filters[k].difference) }
         groups.codes = groups.codes.map { $0.map { place[$0]! } }
-        for k in extremes.indices { extremes[k].input = place[extremes[k].input]!; extremes[k].present = extremes[k].present.map { place[$0]! } }
-        for k in distincts.indices { distincts[k].input = place[distincts[k].input]!; distincts[k].present = distincts[k].present.map { place[$0]! } }
+        for k in extremes.indices {
+            extremes[k].input = place[extremes[k].input]!; extremes[k].present = extremes[k].present.map { place[$0]! }
+        }
+        for k in distincts.indices {
+            distincts[k].input = place[distincts[k].input]!; distincts[k].present = distincts[k].present.map { place[$0]! }
+        }
     }
     private mutating func totals(_ p: Polynomial) throws(QueryError) -> Polynomial {
         var out = p
@@ -432,24 +511,28 @@ struct Planner {
                 for (m, coefficient) in factor.terms { next.add(coefficient * out.terms[monomial]!, (m + rest).sorted()) }
             }
             out = next
-            guard out.terms.count <= 256 else { throw .plan(construct: "more than 256 products of columns", remedy: "ask fewer aggregates") }
+            guard out.terms.count <= 256 else {
+                throw .plan(construct: "more than 256 products of columns", remedy: "ask fewer aggregates")
+            }
         }
         return out
     }
     private func isTotal(_ input: Int) -> Bool { if case .total = inputs[input].kind { true } else { false } }
     private mutating func total(_ item: Int, _ part: [Int]) -> Int {
         let rows = query.items[item].sources.map(\.table.rows).max() ?? 1
-        return register(item, .total(part.map { .init(kind: inputs[$0].kind, expression: inputs[$0].expression) }), .literal(.boolean(true)),
-                        planes: Sizing.sumPlanes(part, inputs, rows: rows))
+        return register(
+            item, .total(part.map { .init(kind: inputs[$0].kind, expression: inputs[$0].expression) }), .literal(.boolean(true)),
+            planes: Sizing.sumPlanes(part, inputs, rows: rows))
     }
     private func allMonomials() -> [[Int]] {
         var seen: Set<[Int]> = [], out: [[Int]] = []
         for word in words {
-            let polynomials: [Polynomial] = switch word {
-            case .sum(let p): [p]
-            case .variance(let s, let q, let n): [s, q, n]
-            case .extreme, .met, .distinct: []
-            }
+            let polynomials: [Polynomial] =
+                switch word {
+                case .sum(let p): [p]
+                case .variance(let s, let q, let n): [s, q, n]
+                case .extreme, .met, .distinct: []
+                }
             for p in polynomials { for m in p.monomials where !m.isEmpty && seen.insert(m).inserted { out.append(m) } }
         }
         return out
@@ -458,24 +541,30 @@ struct Planner {
     /// A condition over two members' columns: a comparison of numbers without NULL.
     private mutating func comparison(_ e: Expression) throws(QueryError) -> Plan.Comparison {
         guard case .binary(let op, let a, let b) = e, op.isComparison else {
-            throw .plan(construct: "\(query.text(e)) over columns of two members", remedy: "join conditions by AND, each a comparison or over one member's columns")
+            throw .plan(
+                construct: "\(query.text(e)) over columns of two members",
+                remedy: "join conditions by AND, each a comparison or over one member's columns")
         }
         var x = try term(a), y = try term(b)
         guard x.presence == .one, y.presence == .one else {
-            throw .plan(construct: "\(query.text(e)) where a side can be NULL", remedy: "let the owner's view leave out rows without a value")
+            throw .plan(
+                construct: "\(query.text(e)) where a side can be NULL", remedy: "let the owner's view leave out rows without a value")
         }
         _ = align(&x, &y)
         let mirrored = op == .greater || op == .atLeast
         let difference = mirrored ? y.value - x.value : x.value - y.value
-        guard difference.monomials.allSatisfy({ $0.count <= 1 }) else { throw .plan(construct: "\(query.text(e)), a comparison of products,", remedy: "compare columns or sums") }
+        guard difference.monomials.allSatisfy({ $0.count <= 1 }) else {
+            throw .plan(construct: "\(query.text(e)), a comparison of products,", remedy: "compare columns or sums")
+        }
         let bound = magnitude(of: difference)
         guard bound < 1 << 62 else { throw .range(expression: query.text(e), rows: 1, planes: Planes.bits(bound), maximum: 62) }
-        let test: Plan.Comparison.Test = switch op {
-        case .equal: .equal
-        case .unequal: .unequal
-        case .less, .greater: .less
-        default: .atMost
-        }
+        let test: Plan.Comparison.Test =
+            switch op {
+            case .equal: .equal
+            case .unequal: .unequal
+            case .less, .greater: .less
+            default: .atMost
+            }
         return Plan.Comparison(difference: difference, test: test, width: Planes.bits(bound + 1) + 1)
     }
 
@@ -506,7 +595,8 @@ struct Planner {
     func bound(_ word: Plan.Word, rows: Int) -> UInt128 {
         switch word {
         case .sum(let p): Self.product(magnitude(of: p), UInt128(rows))
-        case .variance(_, let q, let n): Self.product(Self.product(magnitude(of: q), UInt128(rows)), Self.product(magnitude(of: n), UInt128(rows)))
+        case .variance(_, let q, let n):
+            Self.product(Self.product(magnitude(of: q), UInt128(rows)), Self.product(magnitude(of: n), UInt128(rows)))
         case .extreme(let k): 1 << UInt128(inputs[extremes[k].input].planes)
         case .met: 1
         case .distinct(let k): UInt128(distincts[k].values.count)

@@ -7,7 +7,9 @@ enum Policy {
     static func refusals(_ query: BoundQuery, asker: Asker) -> [PolicyRefusal] {
         var needs: [Need] = []
         for (item, input) in query.items.enumerated() {
-            if let key = input.key { trace(.column(item: item, index: key), .match, input.join == .semi || input.join == .anti ? "EXISTS" : "a join", &needs) }
+            if let key = input.key {
+                trace(.column(item: item, index: key), .match, input.join == .semi || input.join == .anti ? "EXISTS" : "a join", &needs)
+            }
             for condition in input.filter { trace(condition, .compareOnly, "a condition", &needs) }
         }
         for condition in query.crossFilters { trace(condition, .compareOnly, "a condition", &needs) }
@@ -25,9 +27,15 @@ enum Policy {
                 let column = source.table.columns[need.index]
                 let has = column.rules.filter { $0.applies(to: asker) }.map(\.rule)
                 if has.contains(where: { $0.allows(need.rule) }) { continue }
-                if out.contains(where: { ($0.member, $0.table, $0.column, $0.needs) == (source.table.member, source.table.table, column.name, need.rule) }) { continue }
-                out.append(PolicyRefusal(member: source.table.member, table: source.table.table, column: column.name, reader: asker.reader,
-                                         use: need.use, has: has, needs: need.rule))
+                if out.contains(where: {
+                    ($0.member, $0.table, $0.column, $0.needs) == (source.table.member, source.table.table, column.name, need.rule)
+                }) {
+                    continue
+                }
+                out.append(
+                    PolicyRefusal(
+                        member: source.table.member, table: source.table.table, column: column.name, reader: asker.reader,
+                        use: need.use, has: has, needs: need.rule))
             }
         }
         for input in query.items {
@@ -43,7 +51,8 @@ enum Policy {
     private static func trace(_ e: Expression, _ rule: Rule, _ use: String, _ needs: inout [Need]) {
         switch e {
         case .column(let item, let index): needs.append(Need(item: item, index: index, rule: rule, use: use))
-        case .binary(let op, _, _) where op.isComparison || op == .and || op == .or: for child in e.children { trace(child, .compareOnly, "a condition", &needs) }
+        case .binary(let op, _, _) where op.isComparison || op == .and || op == .or:
+            for child in e.children { trace(child, .compareOnly, "a condition", &needs) }
         case .not, .isNull, .isTruth, .like: for child in e.children { trace(child, .compareOnly, "a condition", &needs) }
         case .choice(let conditions, let results):
             for condition in conditions { trace(condition, .compareOnly, "a condition", &needs) }

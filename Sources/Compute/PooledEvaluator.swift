@@ -4,7 +4,9 @@ package struct PooledEvaluator: Sendable {
     let query: BoundQuery
 
     /// - Throws: `QueryError` of parser and binder; column rules are not asked.
-    package init(_ text: String, in scope: Scope) throws(QueryError) { query = try Binder.bind(try Parser.parse(try Lexer.tokens(of: text)), in: scope) }
+    package init(_ text: String, in scope: Scope) throws(QueryError) {
+        query = try Binder.bind(try Parser.parse(try Lexer.tokens(of: text)), in: scope)
+    }
 
     /// - Parameters:
     ///   - tables: by `member.table`, all columns of the schema, each a column of values.
@@ -18,20 +20,26 @@ package struct PooledEvaluator: Sendable {
             groups[query.groupKeys.map { $0.value(value).normalized }, default: []].append(row)
         }
         var shown = groups.map { (key: $0.key, rows: $0.value) }.sorted { a, b in
-            for (x, y) in zip(a.key, b.key) { if let order = x.compared(to: y), order != 0 { return order < 0 } else if x.isNull != y.isNull { return y.isNull } }
+            for (x, y) in zip(a.key, b.key) {
+                if let order = x.compared(to: y), order != 0 { return order < 0 } else if x.isNull != y.isNull { return y.isNull }
+            }
             return false
         }
         let small = shown.filter { (1..<k).contains($0.rows.count) }, before = shown.count
         if k > 1 {
             shown.removeAll { (1..<k).contains($0.rows.count) }
-            if !small.isEmpty, small.reduce(0, { $0 + $1.rows.count }) < k, let least = shown.filter({ !$0.rows.isEmpty }).map(\.rows.count).min() {
+            if !small.isEmpty, small.reduce(0, { $0 + $1.rows.count }) < k,
+                let least = shown.filter({ !$0.rows.isEmpty }).map(\.rows.count).min()
+            {
                 shown.remove(at: shown.firstIndex { $0.rows.count == least }!)
             }
         }
         let hidden = before - shown.count
         var kept = shown.map { group in (key: group.key, aggregates: query.aggregates.map { aggregate($0, group.rows) }) }
         if let having = query.having {
-            kept.removeAll { group in having.value { item, index in item == Expression.keys ? group.key[index] : group.aggregates[index] } != .boolean(true) }
+            kept.removeAll { group in
+                having.value { item, index in item == Expression.keys ? group.key[index] : group.aggregates[index] } != .boolean(true)
+            }
         }
         return query.answer(kept, hiddenGroups: hidden, notice: nil)
     }
@@ -71,7 +79,9 @@ package struct PooledEvaluator: Sendable {
     }
     private func aggregate(_ aggregate: BoundQuery.Aggregate, _ rows: [[[Value]]]) -> Value {
         guard let argument = aggregate.argument else { return .number(Number(rows.count)) }
-        var values = rows.map { row in argument.value { item, index in row[item].isEmpty ? .null : row[item][index] } }.filter { !$0.isNull }
+        var values = rows.map { row in argument.value { item, index in row[item].isEmpty ? .null : row[item][index] } }.filter {
+            !$0.isNull
+        }
         if aggregate.distinct { values = Array(Set(values.map(\.normalized))) }
         switch aggregate.kind {
         case .count: return .number(Number(values.count))
@@ -81,7 +91,8 @@ package struct PooledEvaluator: Sendable {
             let numbers = values.compactMap(\.asNumber), scale = numbers.map(\.scale).max() ?? 0, n = Int128(numbers.count)
             let total = numbers.reduce(Int128(0)) { $0 + $1.at(scale: scale) }
             let squares = aggregate.kind.isVariance ? numbers.reduce(Int128(0)) { $0 + $1.at(scale: scale) * $1.at(scale: scale) } : 0
-            return aggregate.kind.value(total: total, spread: aggregate.kind.isVariance ? n * squares - total * total : 0, count: n, scale: scale)
+            return aggregate.kind.value(
+                total: total, spread: aggregate.kind.isVariance ? n * squares - total * total : 0, count: n, scale: scale)
         }
     }
 }

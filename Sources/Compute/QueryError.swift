@@ -139,9 +139,11 @@ extension TypeFault: CustomStringConvertible {
 extension SizeFault: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .pairs(let a, let b, let maximum): "\(grouped(a)) x \(grouped(b)) pairs without equality exceed \(grouped(maximum)); add an equality to ON"
+        case .pairs(let a, let b, let maximum):
+            "\(grouped(a)) x \(grouped(b)) pairs without equality exceed \(grouped(maximum)); add an equality to ON"
         case .groups(let count, let maximum): "\(grouped(count)) listed groups exceed \(maximum); group by coarser bands"
-        case .resultWords(let words, let maximum): "an answer of \(grouped(words)) words exceeds \(grouped(maximum)); ask for fewer columns or groups"
+        case .resultWords(let words, let maximum):
+            "an answer of \(grouped(words)) words exceeds \(grouped(maximum)); ask for fewer columns or groups"
         }
     }
 }

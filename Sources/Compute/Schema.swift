@@ -18,8 +18,10 @@ package struct TableSchema: Hashable, Sendable {
     package var pricePerUse: UInt64
     package var columns: [ColumnSchema]
 
-    package init(member: String, table: String, rows: Int, key: String?, smallestGroup: Int = 5, scope: Scope = .pooled,
-                 pricePerUse: UInt64 = 0, columns: [ColumnSchema]) {
+    package init(
+        member: String, table: String, rows: Int, key: String?, smallestGroup: Int = 5, scope: Scope = .pooled,
+        pricePerUse: UInt64 = 0, columns: [ColumnSchema]
+    ) {
         (self.member, self.table, self.rows, self.key) = (member, table, rows, key)
         (self.smallestGroup, self.scope, self.pricePerUse, self.columns) = (smallestGroup, scope, pricePerUse, columns)
     }
@@ -39,8 +41,10 @@ package struct ColumnSchema: Hashable, Sendable {
     package var keyForm: KeyForm?
     package var rules: [ColumnRule]
 
-    package init(name: String, type: ValueType, range: ClosedRange<Int64>? = nil, values: [String] = [], nullable: Bool = false, unit: String? = nil,
-                 keyForm: KeyForm? = nil, rules: [ColumnRule] = []) {
+    package init(
+        name: String, type: ValueType, range: ClosedRange<Int64>? = nil, values: [String] = [], nullable: Bool = false, unit: String? = nil,
+        keyForm: KeyForm? = nil, rules: [ColumnRule] = []
+    ) {
         (self.name, self.type, self.range, self.values) = (name, type, range, values)
         (self.nullable, self.unit, self.keyForm, self.rules) = (nullable, unit, keyForm, rules)
     }
@@ -80,7 +84,8 @@ package enum KeyForm: Hashable, Sendable {
 }
 
 package enum Rule: String, Hashable, Sendable, CaseIterable {
-    case plain, afterJoin = "after join", afterGroup = "after group", afterAggregate = "after aggregate", extreme, compareOnly = "compare only", match
+    case plain, afterJoin = "after join", afterGroup = "after group", afterAggregate = "after aggregate", extreme, compareOnly =
+        "compare only", match
 
     /// Does a column with this rule allow what needs `other`?
     func allows(_ other: Rule) -> Bool { self == .plain || self == other || (self == .extreme && other == .afterAggregate) }
@@ -98,7 +103,9 @@ package struct ColumnRule: Hashable, Sendable {
     package var readers: [String]
     package var purposes: [Purpose]
 
-    package init(_ rule: Rule, readers: [String] = [], purposes: [Purpose] = []) { (self.rule, self.readers, self.purposes) = (rule, readers, purposes) }
+    package init(_ rule: Rule, readers: [String] = [], purposes: [Purpose] = []) {
+        (self.rule, self.readers, self.purposes) = (rule, readers, purposes)
+    }
     func applies(to asker: Asker) -> Bool {
         (readers.isEmpty || readers.contains(asker.reader)) && (purposes.isEmpty || purposes.contains(asker.purpose))
     }
@@ -111,7 +118,9 @@ package struct Asker: Hashable, Sendable {
     /// The member the reader belongs to: it could subtract its own rows, so `own` is forced on its tables.
     package var member: String?
 
-    package init(reader: String, purpose: Purpose, member: String? = nil) { (self.reader, self.purpose, self.member) = (reader, purpose, member) }
+    package init(reader: String, purpose: Purpose, member: String? = nil) {
+        (self.reader, self.purpose, self.member) = (reader, purpose, member)
+    }
 }
 
 /// Planes that numbers need.
@@ -154,11 +163,17 @@ extension TableSchema {
         guard try string("format") == Self.format else { throw .missing(path: "format", expected: Self.format) }
         var columns: [ColumnSchema] = []
         for column in try json.require("columns", "a list", { $0.asArray }) { columns.append(try ColumnSchema(json: column)) }
-        self.init(member: try string("member"), table: try string("table"), rows: try integer("rows"), key: json["key"]?.asString,
-                  smallestGroup: try integer("smallestGroup"), scope: try json.require("scope", "pooled or own") { $0.asString.flatMap(Scope.init) },
-                  pricePerUse: try json.require("pricePerUse", "a number as text") { $0.asString.flatMap { UInt64($0) } }, columns: columns)
-        guard rows >= 0, rows <= 1 << 24, smallestGroup >= 1, smallestGroup <= 1_000 else { throw .missing(path: "rows, smallestGroup", expected: "0…2^24, 1…1000") }
-        for (index, column) in columns.enumerated() where columns[..<index].contains(where: { $0.name == column.name }) { throw .columnTwice(column.name) }
+        self.init(
+            member: try string("member"), table: try string("table"), rows: try integer("rows"), key: json["key"]?.asString,
+            smallestGroup: try integer("smallestGroup"),
+            scope: try json.require("scope", "pooled or own") { $0.asString.flatMap(Scope.init) },
+            pricePerUse: try json.require("pricePerUse", "a number as text") { $0.asString.flatMap { UInt64($0) } }, columns: columns)
+        guard rows >= 0, rows <= 1 << 24, smallestGroup >= 1, smallestGroup <= 1_000 else {
+            throw .missing(path: "rows, smallestGroup", expected: "0…2^24, 1…1000")
+        }
+        for (index, column) in columns.enumerated() where columns[..<index].contains(where: { $0.name == column.name }) {
+            throw .columnTwice(column.name)
+        }
         if let key, self.column(key) == nil { throw .keyUnknown(key) }
     }
     package init(parsing text: some Collection<UInt8>) throws(SchemaError) {
@@ -206,7 +221,8 @@ extension ColumnSchema {
                 try json.require(key, "a bound at the column's scale") { text in
                     switch type {
                     case .date: if case .date(let days)? = text.asString.flatMap({ Calendar.date($0) }) { days } else { nil }
-                    case .timestamp: if case .timestamp(let micros)? = text.asString.flatMap({ Calendar.timestamp($0) }) { micros } else { nil }
+                    case .timestamp:
+                        if case .timestamp(let micros)? = text.asString.flatMap({ Calendar.timestamp($0) }) { micros } else { nil }
                     default: text.asString.flatMap { Number($0) }?.exactly(scale: scale).flatMap { Int64(exactly: $0) }
                     }
                 }
@@ -219,8 +235,12 @@ extension ColumnSchema {
         var rules: [ColumnRule] = []
         for rule in json["rules"]?.asArray ?? [] { rules.append(try ColumnRule(json: rule)) }
         var keyForm: KeyForm?
-        if let text = json["keyForm"] { keyForm = try json.require("keyForm", "hex n, digits n or fingerprint") { _ in text.asString.flatMap { KeyForm($0) } } }
-        self.init(name: name, type: type, range: range, values: values, nullable: json["nullable"]?.asBool ?? false, unit: json["unit"]?.asString, keyForm: keyForm, rules: rules)
+        if let text = json["keyForm"] {
+            keyForm = try json.require("keyForm", "hex n, digits n or fingerprint") { _ in text.asString.flatMap { KeyForm($0) } }
+        }
+        self.init(
+            name: name, type: type, range: range, values: values, nullable: json["nullable"]?.asBool ?? false, unit: json["unit"]?.asString,
+            keyForm: keyForm, rules: rules)
         let list = listedValues
         guard list.count == values.count else { throw .missing(path: "\(name).values", expected: "values of the column's type") }
         for (a, b) in zip(list, list.dropFirst()) where a.compared(to: b) != -1 { throw .listOutOfOrder(column: name) }
@@ -241,9 +261,10 @@ extension ColumnRule {
         return .object(out)
     }
     init(json: JSON) throws(SchemaError) {
-        self.init(try json.require("rule", Rule.allCases.map(\.rawValue).joined(separator: ", ")) { $0.asString.flatMap { Rule(rawValue: $0) } },
-                  readers: json["readers"]?.asArray?.compactMap(\.asString) ?? [],
-                  purposes: json["purposes"]?.asArray?.compactMap { $0.asString.flatMap { Purpose(rawValue: $0) } } ?? [])
+        self.init(
+            try json.require("rule", Rule.allCases.map(\.rawValue).joined(separator: ", ")) { $0.asString.flatMap { Rule(rawValue: $0) } },
+            readers: json["readers"]?.asArray?.compactMap(\.asString) ?? [],
+            purposes: json["purposes"]?.asArray?.compactMap { $0.asString.flatMap { Purpose(rawValue: $0) } } ?? [])
     }
 }
 

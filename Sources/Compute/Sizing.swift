@@ -10,7 +10,9 @@ struct Work {
 struct PartialLayout {
     var inputs: [Plan.Input], monomials: [[Int]], extremes: [Plan.Extreme], distincts: [Plan.Distinct]
 
-    private func sums(rows: Int) -> Int { Planes.bits(UInt128(max(1, rows))) + monomials.reduce(0) { $0 + Sizing.sumPlanes($1, inputs, rows: rows) } }
+    private func sums(rows: Int) -> Int {
+        Planes.bits(UInt128(max(1, rows))) + monomials.reduce(0) { $0 + Sizing.sumPlanes($1, inputs, rows: rows) }
+    }
     private func width(_ extreme: Plan.Extreme) -> Int { inputs[extreme.input].planes + 1 }
     func extreme(_ k: Int, rows: Int) -> Range<Int> {
         let start = sums(rows: rows) + extremes[..<k].reduce(0) { $0 + width($1) }
@@ -20,7 +22,9 @@ struct PartialLayout {
         let start = sums(rows: rows) + extremes.reduce(0) { $0 + width($1) } + distincts[..<k].reduce(0) { $0 + $1.values.count }
         return start..<start + distincts[k].values.count
     }
-    func planes(rows: Int) -> Int { sums(rows: rows) + extremes.reduce(0) { $0 + width($1) } + distincts.reduce(0) { $0 + $1.values.count } }
+    func planes(rows: Int) -> Int {
+        sums(rows: rows) + extremes.reduce(0) { $0 + width($1) } + distincts.reduce(0) { $0 + $1.values.count }
+    }
 }
 extension Plan {
     var partialLayout: PartialLayout { PartialLayout(inputs: inputs, monomials: monomials, extremes: extremes, distincts: distincts) }
@@ -41,15 +45,22 @@ struct Sizing {
         (self.query, self.inputs, self.anchor, self.groups) = (query, inputs, anchor, groups)
         guard let anchor else { return }
         bins = BinSize.bins(query.items[anchor].sources[0].table.rows)
-        let widest = query.items.enumerated().filter { $0.offset != anchor }.flatMap(\.element.sources).map { BinSize.capacity($0.table.rows, bins: bins) }.max() ?? 1
+        let widest =
+            query.items.enumerated().filter { $0.offset != anchor }.flatMap(\.element.sources).map {
+                BinSize.capacity($0.table.rows, bins: bins)
+            }.max() ?? 1
         let fingerprint = 40 + Planes.log2up(bins * widest)
         var facts = query.facts(anchor, query.items[anchor].key!)
         for item in query.items { facts = facts.union(item.columns[item.key!].facts) ?? facts }
-        let exact: Int? = facts.keyForm.flatMap { $0 == .fingerprint ? nil : $0.planes } ?? facts.range.map { Planes.forRange($0.lowerBound, $0.upperBound) }
+        let exact: Int? =
+            facts.keyForm.flatMap { $0 == .fingerprint ? nil : $0.planes }
+            ?? facts.range.map { Planes.forRange($0.lowerBound, $0.upperBound) }
         keyIsExact = exact.map { $0 <= fingerprint } ?? false
         keyPlanes = keyIsExact ? exact! : fingerprint
         keyLow = keyIsExact ? facts.range?.lowerBound ?? 0 : 0
-        guard keyPlanes <= 64 else { throw .plan(construct: "a key of \(keyPlanes) planes", remedy: "declare an exact form of at most 64 planes (hex 16)") }
+        guard keyPlanes <= 64 else {
+            throw .plan(construct: "a key of \(keyPlanes) planes", remedy: "declare an exact form of at most 64 planes (hex 16)")
+        }
     }
 
     /// One for each choice of a source from every union.
@@ -60,7 +71,9 @@ struct Sizing {
     func load(of item: Int) -> Int { inputs.filter { $0.item == item }.reduce(0) { $0 + $1.planes } }
 
     /// Planes of a member's sum of a monomial over its own rows.
-    static func sumPlanes(_ monomial: [Int], _ inputs: [Plan.Input], rows: Int) -> Int { monomial.reduce(Planes.bits(UInt128(max(1, rows)))) { $0 + inputs[$1].planes } }
+    static func sumPlanes(_ monomial: [Int], _ inputs: [Plan.Input], rows: Int) -> Int {
+        monomial.reduce(Planes.bits(UInt128(max(1, rows)))) { $0 + inputs[$1].planes }
+    }
 
     func uses(_ work: Work) -> [Plan.Use] {
         let layout = PartialLayout(inputs: inputs, monomials: work.monomials, extremes: work.extremes, distincts: work.distincts)
@@ -73,7 +86,10 @@ struct Sizing {
                     blocks = [.init(name: "sums", planes: layout.planes(rows: rows), count: groups.labels.count)]
                 } else if anchor == number {
                     role = .anchor(bins: bins)
-                    blocks = [.init(name: "rows", planes: 1 + keyPlanes + load(of: number), count: bins), .init(name: "keys", planes: 1 + keyPlanes, count: max(1, rows))]
+                    blocks = [
+                        .init(name: "rows", planes: 1 + keyPlanes + load(of: number), count: bins),
+                        .init(name: "keys", planes: 1 + keyPlanes, count: max(1, rows)),
+                    ]
                 } else {
                     let per = BinSize.capacity(rows, bins: bins)
                     role = .spread(bins: bins, per: per)
@@ -84,7 +100,7 @@ struct Sizing {
                 if let key = item.key { used.insert(key) }
                 var base = source.filter.reduce(into: Set<Int>()) { $0.formUnion($1.columns(of: 0)) }
                 for column in used { base.formUnion(source.columns[column].columns(of: 0)) }
-                if base.isEmpty { base = [0] }                      // counting rows needs one column
+                if base.isEmpty { base = [0] }  // counting rows needs one column
                 let columns = base.sorted().map { source.table.columns[$0].name }
                 out.append(Plan.Use(schema: source.table, role: role, columns: columns, blocks: blocks, item: number, source: index))
             }
@@ -105,13 +121,16 @@ struct Sizing {
             var first = true
             for use in uses {
                 guard case .spread(let bins, let per) = use.role else { continue }
-                shared("join \(name) with \(use.schema.name) by \(bins) bins of \(per), keys of \(keyPlanes) planes", rows: bins * per,
-                       .bins(bins, per: per, key: keyPlanes, load: load(of: use.item)), lane: first ? .after : .beside)
+                shared(
+                    "join \(name) with \(use.schema.name) by \(bins) bins of \(per), keys of \(keyPlanes) planes", rows: bins * per,
+                    .bins(bins, per: per, key: keyPlanes, load: load(of: use.item)), lane: first ? .after : .beside)
                 first = false
             }
             let n1 = max(1, query.items[anchor].sources[0].table.rows)
-            shared("prove that \(name) placed each key once", rows: bins + n1, .beside([.sortedProof(n1, key: keyPlanes) + .opening(1), .opening(1) + .sameProof([bins, n1]) + .opening(1)]), lane: .proof,
-                   learns: "seats: one bit, false only if the owner lied")
+            shared(
+                "prove that \(name) placed each key once", rows: bins + n1,
+                .beside([.sortedProof(n1, key: keyPlanes) + .opening(1), .opening(1) + .sameProof([bins, n1]) + .opening(1)]), lane: .proof,
+                learns: "seats: one bit, false only if the owner lied")
             let live = liveCost
             if live.ands > 0 { shared("rows that met in every table", rows: rows, live) }
             if let cost = filterCost(work.filters) { shared("conditions across members", rows: rows, cost) }
@@ -127,27 +146,48 @@ struct Sizing {
         let variances = work.words.filter { if case .variance = $0 { true } else { false } }.count
         if variances > 0 { shared("variances", rows: n, .product(2 * n * variances)) }
         if work.smallest > 1 { shared("hide groups below \(work.smallest)", rows: n, .smallGroups(n, planes: work.countPlanes)) }
-        if let having = work.having { shared("groups for which HAVING holds", rows: n, Self.cost(having, n) + (work.smallest > 1 ? .and(n) : PlanCost())) }
-        if let first = work.first {
-            let counted = work.having == nil && work.smallest > 1
-                ? PlanCost() : PlanCost.sign(n, width: work.countPlanes + 1) + (work.having == nil ? PlanCost() : .and(n))
-            shared("the first \(first.limit) groups in order", rows: n * n, counted + .first(n, limit: first.limit, keys: first.order.map { Self.cost($0.key, n) }))
+        if let having = work.having {
+            shared("groups for which HAVING holds", rows: n, Self.cost(having, n) + (work.smallest > 1 ? .and(n) : PlanCost()))
         }
-        let hides = work.smallest > 1, learns = "reader: \(query.outputs.count) columns of shown groups with their counts" + (hides ? ", and how many groups are hidden" : "")
-        shared("seal the answer", rows: n, hides || work.having != nil || work.first != nil ? .shown(n, width: width, hides: hides) : .opening(n * width), learns: learns)
+        if let first = work.first {
+            let counted =
+                work.having == nil && work.smallest > 1
+                ? PlanCost() : PlanCost.sign(n, width: work.countPlanes + 1) + (work.having == nil ? PlanCost() : .and(n))
+            shared(
+                "the first \(first.limit) groups in order", rows: n * n,
+                counted + .first(n, limit: first.limit, keys: first.order.map { Self.cost($0.key, n) }))
+        }
+        let hides = work.smallest > 1,
+            learns =
+                "reader: \(query.outputs.count) columns of shown groups with their counts"
+                + (hides ? ", and how many groups are hidden" : "")
+        shared(
+            "seal the answer", rows: n,
+            hides || work.having != nil || work.first != nil ? .shown(n, width: width, hides: hides) : .opening(n * width), learns: learns)
         return out
     }
     private func extraCosts(_ work: Work, members: Int) -> [(what: String, cost: PlanCost)] {
         let n = groups.labels.count, rows = candidateRows
         let extremes = work.extremes.map { extreme -> (String, PlanCost) in
-            let w = inputs[extreme.input].planes, what = "\(extreme.isMaximum ? "largest" : "least") of \(query.text(inputs[extreme.input].expression)) in each group"
+            let w = inputs[extreme.input].planes,
+                what = "\(extreme.isMaximum ? "largest" : "least") of \(query.text(inputs[extreme.input].expression)) in each group"
             let ringed = PlanCost.beside([.toRing(n, planes: w), .toRing(n, planes: 1)])
-            return (what, anchor == nil ? .largest(members, segments: n, planes: w + 1) + ringed : .extreme(rows, groups: n, planes: w, present: extreme.present != nil))
+            return (
+                what,
+                anchor == nil
+                    ? .largest(members, segments: n, planes: w + 1) + ringed
+                    : .extreme(rows, groups: n, planes: w, present: extreme.present != nil)
+            )
         }
         let distincts = work.distincts.map { distinct -> (String, PlanCost) in
-            let v = distinct.values.count, what = "different values of \(query.text(inputs[distinct.input].expression)) in each group, of \(v) listed"
-            return (what, anchor == nil ? .occurring(members, segments: n, planes: v) + .toRing(v * n, planes: 1)
-                        : .distinct(rows, groups: n, values: v, planes: inputs[distinct.input].planes, present: distinct.present != nil))
+            let v = distinct.values.count,
+                what = "different values of \(query.text(inputs[distinct.input].expression)) in each group, of \(v) listed"
+            return (
+                what,
+                anchor == nil
+                    ? .occurring(members, segments: n, planes: v) + .toRing(v * n, planes: 1)
+                    : .distinct(rows, groups: n, values: v, planes: inputs[distinct.input].planes, present: distinct.present != nil)
+            )
         }
         return extremes + distincts
     }
@@ -168,12 +208,15 @@ struct Sizing {
     }
     private func own(_ use: Plan.Use, _ isCollapsed: Bool) -> Plan.Step {
         let filter = isCollapsed ? "filter, add up the rows of a key" : "filter"
-        let what = switch use.role {
-        case .partial: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, add up by group"
-        case .anchor: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); \(filter), one row a bin"
-        case .spread: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); \(filter), each row into its three bins"
-        }
-        return .init(what: what, place: "\(use.schema.member), own machine", rows: use.schema.rows, cost: PlanCost(), lane: .beside, learns: "nobody else learns anything")
+        let what =
+            switch use.role {
+            case .partial: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); filter, add up by group"
+            case .anchor: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); \(filter), one row a bin"
+            case .spread: "read \(use.columns.joined(separator: ", ")) of \(use.schema.name); \(filter), each row into its three bins"
+            }
+        return .init(
+            what: what, place: "\(use.schema.member), own machine", rows: use.schema.rows, cost: PlanCost(), lane: .beside,
+            learns: "nobody else learns anything")
     }
 
     // Every union is a branch over the same bins: a candidate row is (branch, bin).
@@ -189,12 +232,14 @@ struct Sizing {
     var liveFactors: Int {
         let needed = rights.filter { query.items[$0].join != .left }
         let met = needed.contains { query.items[$0].join != .anti }
-        return needed.count + (met ? 0 : 1)                          // a hit implies a live row of the anchor
+        return needed.count + (met ? 0 : 1)  // a hit implies a live row of the anchor
     }
     private func filterCost(_ filters: [Plan.Comparison]) -> PlanCost? {
         guard !filters.isEmpty else { return nil }
         let columns = Set(filters.flatMap { $0.difference.monomials.flatMap { $0 } }), n = candidateRows
-        let tests = filters.map { $0.test == .less || $0.test == .atMost ? PlanCost.sign(n, width: $0.width) : PlanCost.equalWords(n, width: $0.width) }
+        let tests = filters.map {
+            $0.test == .less || $0.test == .atMost ? PlanCost.sign(n, width: $0.width) : PlanCost.equalWords(n, width: $0.width)
+        }
         var cost = PlanCost.beside(columns.map { .toRing(n, planes: inputs[$0].planes) }) + .beside(tests), left = filters.count + 1
         while left > 1 { cost = cost + .and(n, planes: left / 2); left -= left / 2 }
         return cost
@@ -209,7 +254,9 @@ struct Sizing {
     }
     private func groupCost(_ monomials: [[Int]]) -> PlanCost {
         let columns = Set(monomials.flatMap { $0 })
-        return .oneHot(candidateRows, code: groups.planes, groups: groups.labels.count, widths: columns.sorted().map { inputs[$0].planes }, values: monomials.count)
+        return .oneHot(
+            candidateRows, code: groups.planes, groups: groups.labels.count, widths: columns.sorted().map { inputs[$0].planes },
+            values: monomials.count)
     }
     private func partialCost(_ monomials: [[Int]], _ uses: [Plan.Use]) -> PlanCost {
         let n = groups.labels.count

@@ -7,7 +7,8 @@ struct QuerySyntax: Equatable, Sendable {
     var limit: Int?
 
     static func == (a: Self, b: Self) -> Bool {
-        a.selects == b.selects && a.order == b.order && a.limit == b.limit && a.ctes.map(\.name) == b.ctes.map(\.name) && a.ctes.map(\.query) == b.ctes.map(\.query)
+        a.selects == b.selects && a.order == b.order && a.limit == b.limit && a.ctes.map(\.name) == b.ctes.map(\.name)
+            && a.ctes.map(\.query) == b.ctes.map(\.query)
     }
 }
 

@@ -77,7 +77,9 @@ package struct Number: Hashable, Sendable {
         return Number(unscaled: (unscaled + (unscaled < 0 ? -half : half)) / unit, scale: scale)
     }
     static prefix func - (a: Number) -> Number { Number(unscaled: -a.unscaled, scale: a.scale) }
-    static func + (a: Number, b: Number) -> Number { let s = max(a.scale, b.scale); return Number(unscaled: a.at(scale: s) + b.at(scale: s), scale: s) }
+    static func + (a: Number, b: Number) -> Number {
+        let s = max(a.scale, b.scale); return Number(unscaled: a.at(scale: s) + b.at(scale: s), scale: s)
+    }
     static func - (a: Number, b: Number) -> Number { a + -b }
     static func * (a: Number, b: Number) -> Number { Number(unscaled: a.unscaled * b.unscaled, scale: a.scale + b.scale) }
     /// −1, 0 or 1.
@@ -238,7 +240,8 @@ package enum Calendar {
     package static func date(_ text: some StringProtocol) -> Value? {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false).map { Int64($0) }
         guard parts.count == 3, let year = parts[0], let month = parts[1], let day = parts[2],
-              (1...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+            (1...9999).contains(year), (1...12).contains(month), (1...31).contains(day)
+        else { return nil }
         let days = days(year: year, month: month, day: day)
         return civil(days) == (year, month, day) ? .date(days) : nil
     }
@@ -249,7 +252,8 @@ package enum Calendar {
         guard halves.count == 2 else { return .timestamp(days * dayMicroseconds) }
         let parts = halves[1].split(separator: ":")
         guard parts.count >= 2, parts.count <= 3, let hour = Int64(parts[0]), let minute = Int64(parts[1]),
-              (0..<24).contains(hour), (0..<60).contains(minute) else { return nil }
+            (0..<24).contains(hour), (0..<60).contains(minute)
+        else { return nil }
         var micros: Int64 = 0
         if parts.count == 3 {
             guard let second = Number(parts[2]), let exact = second.exactly(scale: 6), exact >= 0, exact < 60_000_000 else { return nil }

@@ -90,7 +90,9 @@ struct Ballots<Payload: ConsensusPayload>: Sendable {
     func index(round: UInt32) -> Int? { items.firstIndex { $0.signed.payload.round == round } }
     mutating func store(_ signed: Signed<Payload>, isVerified: Bool) {
         items.removeAll { $0.signed.payload.round == signed.payload.round }
-        items.insert(Ballot(signed: signed, isVerified: isVerified), at: items.firstIndex { $0.signed.payload.round < signed.payload.round } ?? items.count)
+        items.insert(
+            Ballot(signed: signed, isVerified: isVerified),
+            at: items.firstIndex { $0.signed.payload.round < signed.payload.round } ?? items.count)
         if items.count > 2 { items.removeLast() }
     }
     mutating func markVerified(_ index: Int) { items[index].isVerified = true }

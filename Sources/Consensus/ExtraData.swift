@@ -27,7 +27,9 @@ package struct ExtraData: Sendable, Equatable {
     /// - Parameter milliseconds: below 1000.
     package init(milliseconds: UInt16, next: ValidatorSet, validators: ValidatorSet, round: UInt32 = 0) {
         precondition(milliseconds < 1000)
-        self.init(vanity: Hash32([UInt8(milliseconds >> 8), UInt8(milliseconds & 255)] + next.commitment)!, validators: validators.addresses, round: round)
+        self.init(
+            vanity: Hash32([UInt8(milliseconds >> 8), UInt8(milliseconds & 255)] + next.commitment)!, validators: validators.addresses,
+            round: round)
     }
 
     package var milliseconds: UInt16 { UInt16(vanity[0]) << 8 | UInt16(vanity[1]) }

@@ -29,7 +29,9 @@ package struct ForeignChain: Sendable {
     private static func extra(_ header: Header) throws(ForeignChainError) -> ForeignExtraData {
         do throws(ExtraDataError) { return try ForeignExtraData(decoding: header.extraData) } catch { throw .extraData(error) }
     }
-    private static func hash(_ header: Header, _ extra: ForeignExtraData) -> Hash32 { header.hash(extraData: extra.encode(round: 0, seals: [])) }
+    private static func hash(_ header: Header, _ extra: ForeignExtraData) -> Hash32 {
+        header.hash(extraData: extra.encode(round: 0, seals: []))
+    }
 
     /// The next header in line. Returns who sealed it.
     @discardableResult
@@ -55,7 +57,7 @@ package struct ForeignChain: Sendable {
     }
 
     private mutating func count(_ vote: ForeignExtraData.Vote, by voter: Address) {
-        guard validators.contains(vote.candidate) != vote.adds else { return }       // it would change nothing
+        guard validators.contains(vote.candidate) != vote.adds else { return }  // it would change nothing
         votes.removeAll { $0.voter == voter && $0.vote.candidate == vote.candidate }
         votes.append((voter, vote))
         guard 2 * votes.count(where: { $0.vote == vote }) > validators.count else { return }

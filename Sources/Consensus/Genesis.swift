@@ -39,7 +39,10 @@ package struct GenesisConfiguration: Sendable, Equatable {
     /// - Parameter config: the whole `config` object.
     package init(_ config: JSON) throws(GenesisError) {
         guard let own = config["entente"]?.asObject else { throw .configuration(key: "entente") }
-        let known: Set = ["rules", "mode", "name", "requestTimeoutMilliseconds", "heartbeatSeconds", "batchMilliseconds", "clockToleranceMilliseconds", "pow"]
+        let known: Set = [
+            "rules", "mode", "name", "requestTimeoutMilliseconds", "heartbeatSeconds", "batchMilliseconds", "clockToleranceMilliseconds",
+            "pow",
+        ]
         if let key = own.keys.filter({ !known.contains($0) }).min() { throw .configuration(key: "entente.\(key)") }
         func number(_ key: String, _ range: ClosedRange<Int>) throws(GenesisError) -> UInt64 {
             guard let value = own[key]?.asInt, range.contains(value) else { throw .configuration(key: "entente.\(key)") }
@@ -71,14 +74,20 @@ package enum Genesis {
     /// What start refuses (§1), for alliance and private mode.
     /// - Parameter consortium: slots 0…n of Consortium in the genesis state.
     /// - Returns: `V₁` and the hash that names the network.
-    package static func check(_ header: Header, _ configuration: GenesisConfiguration, consortium: [Address]) throws(GenesisError)
-        -> (validators: ValidatorSet, hash: Hash32) {
+    package static func check(
+        _ header: Header, _ configuration: GenesisConfiguration, consortium: [Address]
+    ) throws(GenesisError)
+        -> (validators: ValidatorSet, hash: Hash32)
+    {
         let extra: ExtraData
         do throws(ExtraDataError) { extra = try ExtraData(decoding: header.extraData) } catch { throw .genesisExtraDataMalformed }
         guard extra.round == 0, extra.seals.isEmpty, let validators = ValidatorSet(extra.validators),
-              configuration.mode != .private || validators.count == 1 else { throw .genesisExtraDataMalformed }
+            configuration.mode != .private || validators.count == 1
+        else { throw .genesisExtraDataMalformed }
         guard extra.validators == consortium else { throw .validatorsDisagree(extraData: extra.validators, consortium: consortium) }
-        guard extra.vanity == configuration.hash else { throw .configurationHashMismatch(expected: configuration.hash, found: extra.vanity) }
+        guard extra.vanity == configuration.hash else {
+            throw .configurationHashMismatch(expected: configuration.hash, found: extra.vanity)
+        }
         do throws(HeaderError) {
             try HeaderRules.checkConstants(header)
             _ = try HeaderRules.timeMilliseconds(of: header, extra)

@@ -3,7 +3,8 @@ import Primitives
 
 /// Fields whose value the rules of §2 fix.
 package enum HeaderField: String, Sendable, Equatable {
-    case ommersHash, difficulty, mixHash, nonce, baseFeePerGas, withdrawalsRoot, blobGasUsed, excessBlobGas, parentBeaconBlockRoot, requestsHash
+    case ommersHash, difficulty, mixHash, nonce, baseFeePerGas, withdrawalsRoot, blobGasUsed, excessBlobGas, parentBeaconBlockRoot,
+        requestsHash
     case extraData, milliseconds
     // genesis only
     case beneficiary, number, gasUsed, parentHash, transactionsRoot, receiptsRoot, logsBloom
@@ -101,7 +102,9 @@ package enum HeaderRules {
         guard header.gasUsed <= header.gasLimit else { throw .gasUsedAboveLimit(used: header.gasUsed, limit: header.gasLimit) }
         let time = try timeMilliseconds(of: header, extra)
         guard time > head.timeMilliseconds else { throw .timeNotRising(parent: head.timeMilliseconds, found: time) }
-        if isEmpty, time - head.timeMilliseconds < emptyBlockMilliseconds { throw .emptyTooEarly(milliseconds: time - head.timeMilliseconds) }
+        if isEmpty, time - head.timeMilliseconds < emptyBlockMilliseconds {
+            throw .emptyTooEarly(milliseconds: time - head.timeMilliseconds)
+        }
         guard extra.validators == head.validators.addresses else { throw .validatorsMismatch }
         guard head.validators.contains(header.beneficiary) else { throw .beneficiaryForeign(header.beneficiary) }
         let bytes = header.encoded.count
@@ -115,5 +118,7 @@ package enum HeaderRules {
 
     /// `V_{h+1}` from the list that Consortium holds after block `h`. A contract's bug must not halt the chain: a malformed list
     /// changes nothing (§7).
-    package static func nextValidators(after current: ValidatorSet, consortium: [Address]) -> ValidatorSet { ValidatorSet(consortium) ?? current }
+    package static func nextValidators(after current: ValidatorSet, consortium: [Address]) -> ValidatorSet {
+        ValidatorSet(consortium) ?? current
+    }
 }

@@ -110,7 +110,9 @@ struct SigningGuard: Sendable {
         guard payload.height == watermark.height, payload.round == watermark.round else { return nil }
         if let commit = payload as? CommitPayload {
             guard let lock, lock == (commit.height, commit.round, commit.digest) else { return nil }
-        } else if !remembers { return nil }
+        } else if !remembers {
+            return nil
+        }
         let hash = payload.signingHash(genesis: genesis)
         if let before = signed[P.code], before != hash { return nil }
         signed[P.code] = hash
@@ -118,7 +120,9 @@ struct SigningGuard: Sendable {
     }
     /// The seal inside a COMMIT, under the same conditions.
     func seal(_ block: UnsealedBlock, round: UInt32) -> Signature? {
-        guard let lock, lock == (block.header.number, round, block.hash), watermark.height == lock.height, watermark.round == round else { return nil }
+        guard let lock, lock == (block.header.number, round, block.hash), watermark.height == lock.height, watermark.round == round else {
+            return nil
+        }
         return signer.sign(block.sealDigest(round: round))
     }
 }

@@ -52,7 +52,9 @@ package struct CommitPayload: ConsensusPayload {
     package let height: UInt64, round: UInt32, digest: Hash32
     /// Over the seal digest of `round`.
     package let seal: Signature
-    package init(height: UInt64, round: UInt32, digest: Hash32, seal: Signature) { (self.height, self.round, self.digest, self.seal) = (height, round, digest, seal) }
+    package init(height: UInt64, round: UInt32, digest: Hash32, seal: Signature) {
+        (self.height, self.round, self.digest, self.seal) = (height, round, digest, seal)
+    }
 }
 package struct RoundChangePayload: ConsensusPayload {
     package struct Prepared: Sendable, Equatable {
@@ -62,7 +64,9 @@ package struct RoundChangePayload: ConsensusPayload {
     package static var code: MessageCode { .roundChange }
     package let height: UInt64, round: UInt32
     package let prepared: Prepared?
-    package init(height: UInt64, round: UInt32, prepared: Prepared?) { (self.height, self.round, self.prepared) = (height, round, prepared) }
+    package init(height: UInt64, round: UInt32, prepared: Prepared?) {
+        (self.height, self.round, self.prepared) = (height, round, prepared)
+    }
 }
 
 package typealias Prepare = Signed<PreparePayload>

@@ -30,20 +30,22 @@ extension Message {
 
     package var encoded: Bytes {
         switch self {
-        case .proposal(let m): RLP.encodeList { list in
-            list.appendList { m.signed.encodeFields(into: &$0) }
-            list.appendList { inner in
-                inner.appendList { each in m.roundChanges.forEach { $0.encode(into: &each) } }
-                inner.appendList { each in m.prepares.forEach { $0.encode(into: &each) } }
+        case .proposal(let m):
+            RLP.encodeList { list in
+                list.appendList { m.signed.encodeFields(into: &$0) }
+                list.appendList { inner in
+                    inner.appendList { each in m.roundChanges.forEach { $0.encode(into: &each) } }
+                    inner.appendList { each in m.prepares.forEach { $0.encode(into: &each) } }
+                }
             }
-        }
         case .prepare(let m): RLP.encodeList { m.encodeFields(into: &$0) }
         case .commit(let m): RLP.encodeList { m.encodeFields(into: &$0) }
-        case .roundChange(let m): RLP.encodeList { list in
-            list.appendList { m.signed.encodeFields(into: &$0) }
-            if let block = m.block { block.block.encode(into: &list) } else { list.appendList { _ in } }
-            list.appendList { each in m.prepares.forEach { $0.encode(into: &each) } }
-        }
+        case .roundChange(let m):
+            RLP.encodeList { list in
+                list.appendList { m.signed.encodeFields(into: &$0) }
+                if let block = m.block { block.block.encode(into: &list) } else { list.appendList { _ in } }
+                list.appendList { each in m.prepares.forEach { $0.encode(into: &each) } }
+            }
         }
     }
 
@@ -143,7 +145,9 @@ extension RoundChangePayload {
     package init(_ item: RLP.Item) throws(MessageError) {
         let f = try fields(item, 3)
         (height, round) = (try integer(f[0]), try round32(f[1]))
-        if f[2] == .list([]) { prepared = nil } else {
+        if f[2] == .list([]) {
+            prepared = nil
+        } else {
             let lock = try fields(f[2], 2)
             prepared = Prepared(round: try round32(lock[0]), digest: try hash(lock[1]))
         }
@@ -184,6 +188,8 @@ func unsealedBlock(_ item: RLP.Item, height: UInt64, round: UInt32) throws(Messa
     do throws(BlockDecodingError) { block = try Block(item) } catch { throw .block(error) }
     let unsealed: UnsealedBlock
     do throws(HeaderError) { unsealed = try UnsealedBlock(block) } catch { throw .header(error) }
-    guard block.header.number == height, unsealed.round == round else { throw .blockElsewhere(height: block.header.number, round: unsealed.round) }
+    guard block.header.number == height, unsealed.round == round else {
+        throw .blockElsewhere(height: block.header.number, round: unsealed.round)
+    }
     return unsealed
 }

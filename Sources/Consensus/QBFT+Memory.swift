@@ -6,7 +6,9 @@ extension QBFT {
         transactionsWaiting = waiting
         begin()
         guard case .kept(let watermark, let lock) = memory, watermark.height == height else {
-            if case .kept(let watermark, _) = memory, watermark.height < height { signingGuard.advance(to: Watermark(height: height, round: 0)) }
+            if case .kept(let watermark, _) = memory, watermark.height < height {
+                signingGuard.advance(to: Watermark(height: height, round: 0))
+            }
             if case .lost(isAccepted: true) = memory { takeFreshMemory() }
             return
         }
@@ -63,13 +65,16 @@ extension QBFT {
         (round, lock, authors) = (0, nil, [:])
         agreement = Agreement(head, me: address)
         claims = claims.filter { $0.value >= height }
-        let signedBeyondHead = signingGuard.watermark.height == height      // loaded at start, reached only now
-        if wasDecidedWithoutUs { takeFreshMemory() }
-        else if amnesiacSince == nil, signingGuard.watermark.height < height { signingGuard.advance(to: Watermark(height: height, round: 0)) }
+        let signedBeyondHead = signingGuard.watermark.height == height  // loaded at start, reached only now
+        if wasDecidedWithoutUs {
+            takeFreshMemory()
+        } else if amnesiacSince == nil, signingGuard.watermark.height < height {
+            signingGuard.advance(to: Watermark(height: height, round: 0))
+        }
         begin()
         if !claims.isEmpty { startCatchUp(after: settings.requestTimeoutMilliseconds / 5) }
         if signedBeyondHead, maySign { leaveUnknownRound() }
-        if transactionsWaiting { agreement.proposing = .ready }         // no batch time after a decision
+        if transactionsWaiting { agreement.proposing = .ready }  // no batch time after a decision
         let arrived = ahead
         ahead = []
         for (sender, message) in arrived { onMessage(message, from: sender) }
@@ -141,7 +146,8 @@ extension QBFT {
 
     mutating func raiseBarrier() {
         guard maySign, agreement.decided == nil, !agreement.barrierIsUp, round < .max,
-              forgetful(validators.addresses.filter { $0 != address }) > validators.maximumFaulty else { return }
+            forgetful(validators.addresses.filter { $0 != address }) > validators.maximumFaulty
+        else { return }
         agreement.barrierIsUp = true
         enter(round + 1, announcing: true)
     }

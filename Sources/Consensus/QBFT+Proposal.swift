@@ -29,11 +29,13 @@ extension QBFT {
         let r = m.round
         if r == 0 { return m.roundChanges.isEmpty && m.prepares.isEmpty ? true : nil }
         guard m.roundChanges.allSatisfy({ $0.payload.height == height && $0.payload.round == r && ($0.payload.prepared?.round ?? 0) < r }),
-              haveDistinctAuthors(m.roundChanges) else { return nil }
+            haveDistinctAuthors(m.roundChanges)
+        else { return nil }
         let locks = m.roundChanges.compactMap(\.payload.prepared)
         guard let highest = locks.max(by: { $0.round < $1.round }) else { return m.prepares.isEmpty ? true : nil }
         guard locks.allSatisfy({ $0.round < highest.round || $0.digest == highest.digest }), m.block.hash == highest.digest,
-              isCertificate(m.prepares, for: highest) else { return nil }
+            isCertificate(m.prepares, for: highest)
+        else { return nil }
         return false
     }
 
@@ -71,7 +73,9 @@ extension QBFT {
     /// §3.3: fresh proposals are judged by our clock, when voting and never again. A little too early is held back.
     private mutating func isTimely(_ block: UnsealedBlock, round r: UInt32) -> Bool {
         let tolerance = settings.clockToleranceMilliseconds
-        guard let time = try? HeaderRules.timeMilliseconds(of: block.header, block.extra) else { preconditionFailure("the header was checked") }
+        guard let time = try? HeaderRules.timeMilliseconds(of: block.header, block.extra) else {
+            preconditionFailure("the header was checked")
+        }
         if time > now + tolerance {
             if time - now - tolerance < 8 * settings.requestTimeoutMilliseconds {
                 effects.append(.startTimer(.held(height: height, round: r), milliseconds: time - now - tolerance))
@@ -118,10 +122,15 @@ extension QBFT {
         if round == 0 { return buildFresh() }
         let changes = agreement.voices.compactMap(\.roundChange).filter { $0.payload.round == round }
         guard changes.count >= validators.quorum else { return }
-        guard let carrier = changes.filter({ $0.payload.prepared != nil }).max(by: { $0.payload.prepared!.round < $1.payload.prepared!.round }) else {
+        guard
+            let carrier = changes.filter({ $0.payload.prepared != nil }).max(by: { $0.payload.prepared!.round < $1.payload.prepared!.round }
+            )
+        else {
             return buildFresh()
         }
-        guard let lock = agreement.locks.first(where: { $0.prepared == carrier.payload.prepared }) else { preconditionFailure("a lock that is named is kept") }
+        guard let lock = agreement.locks.first(where: { $0.prepared == carrier.payload.prepared }) else {
+            preconditionFailure("a lock that is named is kept")
+        }
         let block = lock.block
         switch verdict(on: block) {
         case .valid: send(block.proposed(in: round), prepares: lock.prepares, with: carrier)
@@ -140,7 +149,8 @@ extension QBFT {
         case .idle where round == 0 && transactionsWaiting && settings.batchMilliseconds > 0: wait(settings.batchMilliseconds)
         default:
             if allowsEmpty, now < earliest { return wait(earliest - now) }
-            let request = BuildRequest(head: head, round: round, beneficiary: address, timeMilliseconds: max(now, earliest), allowsEmpty: allowsEmpty)
+            let request = BuildRequest(
+                head: head, round: round, beneficiary: address, timeMilliseconds: max(now, earliest), allowsEmpty: allowsEmpty)
             agreement.proposing = .building(request)
             effects.append(.build(request))
         }
@@ -167,9 +177,12 @@ extension QBFT {
     private mutating func send(_ block: UnsealedBlock, prepares: [Prepare], with carrier: Signed<RoundChangePayload>?) {
         // Exactly q, ascending by author; the one that names the highest lock is always among them, and none that names one if the
         // block is fresh: such a one may have come while the block was built.
-        var chosen = round == 0 ? [] : agreement.voices.compactMap(\.roundChange).filter {
-            $0.payload.round == round && (carrier != nil || $0.payload.prepared == nil)
-        }
+        var chosen =
+            round == 0
+            ? []
+            : agreement.voices.compactMap(\.roundChange).filter {
+                $0.payload.round == round && (carrier != nil || $0.payload.prepared == nil)
+            }
         guard round == 0 || chosen.count >= validators.quorum else { return agreement.proposing = .idle }
         agreement.proposing = .done
         guard let signed = signingGuard.sign(ProposalPayload(height: height, round: round, block: block)) else { return }

@@ -17,7 +17,9 @@ extension QBFT {
             guard prepared.round < m.round, m.block?.hash == prepared.digest, isCertificate(m.prepares, for: prepared) else {
                 return effects.append(.misbehaved(author, .lockInvalid))
             }
-        } else if m.block != nil || !m.prepares.isEmpty { return effects.append(.misbehaved(author, .lockInvalid)) }
+        } else if m.block != nil || !m.prepares.isEmpty {
+            return effects.append(.misbehaved(author, .lockInvalid))
+        }
         agreement.store(m, of: sender)
     }
 
@@ -47,7 +49,9 @@ extension QBFT {
         let place = Watermark(height: height, round: r)
         effects.append(.persist(.watermark(place)))
         signingGuard.advance(to: place)
-        guard announcing, let signed = signingGuard.sign(RoundChangePayload(height: height, round: r, prepared: lock?.prepared)) else { return }
+        guard announcing, let signed = signingGuard.sign(RoundChangePayload(height: height, round: r, prepared: lock?.prepared)) else {
+            return
+        }
         let change = RoundChange(signed: signed, block: lock?.block, prepares: lock?.prepares ?? [])
         agreement.store(change, of: agreement.me!)
         say(.roundChange(change))
@@ -65,7 +69,9 @@ extension QBFT {
         guard maySign, agreement.decided == nil else { return }
         if round == 0, transactionsWaiting { agreement.hasReason = true }
         guard !agreement.clockRuns else { return }
-        if round == 0 { guard agreement.hasReason else { return } } else if agreement.acceptedRound != round {
+        if round == 0 {
+            guard agreement.hasReason else { return }
+        } else if agreement.acceptedRound != round {
             let present = agreement.voices.enumerated().count {
                 $0.offset == agreement.me || ($0.element.round >= round && links[validators.addresses[$0.offset]] != nil)
             }
@@ -99,7 +105,8 @@ extension QBFT {
     }
     mutating func onLinkDown(_ peer: Address) {
         links[peer] = nil
-        if round == 0, agreement.clockRuns, peer == proposer(0), agreement.acceptedRound == nil { agreement.clockRuns = false }     // starts again, short
+        // It starts again, short.
+        if round == 0, agreement.clockRuns, peer == proposer(0), agreement.acceptedRound == nil { agreement.clockRuns = false }
     }
     mutating func onPeerStatus(_ peer: Address, _ status: PeerStatus) {
         // An older status may arrive late; heads only rise while a link lasts.
@@ -118,13 +125,17 @@ extension QBFT {
             if message.code == .roundChange || ahead[repeated].message == message { return }
         }
         if same.count >= (message.code == .roundChange ? 1 : 2) { ahead.remove(at: same[0]) }
-        guard ahead.count < 8 * ValidatorSet.maximumCount, ahead.reduce(message.weight, { $0 + $1.message.weight }) <= QBFT.maximumBufferedBytes else { return }
+        guard ahead.count < 8 * ValidatorSet.maximumCount,
+            ahead.reduce(message.weight, { $0 + $1.message.weight }) <= QBFT.maximumBufferedBytes
+        else { return }
         ahead.append((sender, message))
     }
 
     /// A peer has decided what we have not. If it is only one height, the COMMITs are probably under way.
     private mutating func claim(_ claimed: UInt64, by peer: Address) {
-        guard claimed >= height, claims[peer] ?? 0 < claimed, claims[peer] != nil || claims.count < 2 * ValidatorSet.maximumCount else { return }
+        guard claimed >= height, claims[peer] ?? 0 < claimed, claims[peer] != nil || claims.count < 2 * ValidatorSet.maximumCount else {
+            return
+        }
         claims[peer] = claimed
         if claimed > height { effects.append(.sync(from: peer, claimedHead: claimed)) }
         startCatchUp(after: settings.requestTimeoutMilliseconds / 5)
@@ -138,7 +149,8 @@ extension QBFT {
         agreement.isCatchingUp = false
         // The highest claim; among equals the lowest address, so that runs repeat. Each peer is asked once a claim.
         guard let best = claims.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }) else {
-            guard let peer = agreement.voices.indices.first(where: { !agreement.voices[$0].commits.items.isEmpty && $0 != agreement.me }) else { return }
+            guard let peer = agreement.voices.indices.first(where: { !agreement.voices[$0].commits.items.isEmpty && $0 != agreement.me })
+            else { return }
             return effects.append(.sync(from: validators.addresses[peer], claimedHead: height))
         }
         claims[best.key] = nil

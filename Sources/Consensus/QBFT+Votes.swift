@@ -30,7 +30,8 @@ extension QBFT {
     /// since it was sent.
     mutating func commitWhenPrepared() {
         guard maySign, agreement.acceptedRound == round, agreement.committedRound != round,
-              let block = agreement.candidate(round)?.proposal.block else { return }
+            let block = agreement.candidate(round)?.proposal.block
+        else { return }
         var prepares: [Prepare] = []
         for index in agreement.voices.indices where prepares.count < validators.quorum {
             guard let at = agreement.voices[index].prepares.index(round: round) else { continue }
@@ -56,7 +57,8 @@ extension QBFT {
 
     mutating func sayCommit(_ lock: Lock) {
         guard let me = agreement.me, let seal = signingGuard.seal(lock.block, round: lock.round),
-              let signed = signingGuard.sign(CommitPayload(height: height, round: lock.round, digest: lock.block.hash, seal: seal)) else { return }
+            let signed = signingGuard.sign(CommitPayload(height: height, round: lock.round, digest: lock.block.hash, seal: seal))
+        else { return }
         say(.commit(signed))
         agreement.voices[me].commits.store(signed, isVerified: true)
     }

@@ -112,7 +112,9 @@ package struct QBFT: Sendable {
         package init(headNumber: UInt64, isAmnesiac: Bool) { (self.headNumber, self.isAmnesiac) = (headNumber, isAmnesiac) }
     }
     /// Each is provably the peer's own doing: cut the link.
-    package enum Misbehaviour: Sendable, Equatable { case invalidSignature, unjustified, invalidHeader(HeaderError), invalidBlock(Hash32), lockInvalid, notProposer }
+    package enum Misbehaviour: Sendable, Equatable {
+        case invalidSignature, unjustified, invalidHeader(HeaderError), invalidBlock(Hash32), lockInvalid, notProposer
+    }
     package enum StopReason: Sendable, Equatable {
         /// q validators prepared or committed it: more than f are faulty, or this program is.
         case quorumForInvalidBlock(Hash32)
@@ -148,8 +150,10 @@ package struct QBFT: Sendable {
     var effects: [Effect] = []
 
     /// - Parameter genesis: the network's genesis hash, under every signature.
-    package init(settings: Settings, genesis: Hash32, signer: any ConsensusSigner, recovery: any SignatureRecovery = Secp256k1Recovery(), head: Head,
-                 memory: Memory) {
+    package init(
+        settings: Settings, genesis: Hash32, signer: any ConsensusSigner, recovery: any SignatureRecovery = Secp256k1Recovery(), head: Head,
+        memory: Memory
+    ) {
         (self.settings, self.genesis, self.recovery, self.head, self.memory) = (settings, genesis, recovery, head, memory)
         agreement = Agreement(head, me: signer.address)
         switch memory {
@@ -228,7 +232,7 @@ package struct QBFT: Sendable {
         switch timer {
         case .round(height, let r) where r == round: onRoundTimer()
         case .propose(height, let r) where r == round: agreement.proposing = agreement.proposing == .waiting ? .ready : agreement.proposing
-        case .held(height, _): break                                        // settle looks at it again
+        case .held(height, _): break  // settle looks at it again
         case .heartbeat(height): (agreement.heartbeatIsDue, agreement.hasReason) = (true, true)
         case .resend(height): onResend()
         case .catchUp(height): onCatchUp()
@@ -253,18 +257,25 @@ package struct BuildRequest: Sendable, Equatable {
     package let allowsEmpty: Bool
 
     package init(head: Head, round: UInt32, beneficiary: Address, timeMilliseconds: UInt64, allowsEmpty: Bool) {
-        (self.head, self.round, self.beneficiary, self.timeMilliseconds, self.allowsEmpty) = (head, round, beneficiary, timeMilliseconds, allowsEmpty)
+        (self.head, self.round, self.beneficiary, self.timeMilliseconds, self.allowsEmpty) = (
+            head, round, beneficiary, timeMilliseconds, allowsEmpty
+        )
     }
 
     /// The block with every field that rules fix filled in.
     /// - Parameter next: `V_{h+1}` after execution.
-    package func block(transactions: [UnverifiedTransaction], stateRoot: Hash32, transactionsRoot: Hash32, receiptsRoot: Hash32, logsBloom: Bloom,
-                       gasUsed: UInt64, next: ValidatorSet) -> UnsealedBlock {
+    package func block(
+        transactions: [UnverifiedTransaction], stateRoot: Hash32, transactionsRoot: Hash32, receiptsRoot: Hash32, logsBloom: Bloom,
+        gasUsed: UInt64, next: ValidatorSet
+    ) -> UnsealedBlock {
         let extra = ExtraData(milliseconds: UInt16(timeMilliseconds % 1000), next: next, validators: head.validators, round: round)
-        let header = Header(parentHash: head.hash, beneficiary: beneficiary, stateRoot: stateRoot, transactionsRoot: transactionsRoot, receiptsRoot: receiptsRoot,
-                            logsBloom: logsBloom, difficulty: 1, number: head.number + 1, gasLimit: head.nextGasLimit, gasUsed: gasUsed,
-                            timestamp: timeMilliseconds / 1000, extraData: extra.encoded, mixHash: HeaderRules.mixHash, nonce: 0, baseFeePerGas: .zero,
-                            withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0, parentBeaconBlockRoot: .zero, requestsHash: Header.noRequests)
+        let header = Header(
+            parentHash: head.hash, beneficiary: beneficiary, stateRoot: stateRoot, transactionsRoot: transactionsRoot,
+            receiptsRoot: receiptsRoot,
+            logsBloom: logsBloom, difficulty: 1, number: head.number + 1, gasLimit: head.nextGasLimit, gasUsed: gasUsed,
+            timestamp: timeMilliseconds / 1000, extraData: extra.encoded, mixHash: HeaderRules.mixHash, nonce: 0, baseFeePerGas: .zero,
+            withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0, parentBeaconBlockRoot: .zero,
+            requestsHash: Header.noRequests)
         return UnsealedBlock(Block(header: header, transactions: transactions), extra)
     }
 }

@@ -18,7 +18,9 @@ package struct UnsealedBlock: Sendable, Equatable {
     /// H(RLP(header with round := 0 and seals := [])).
     package var hash: Hash32 { storage.hash }
     /// Equal hashes are equal blocks, but for the round.
-    package static func == (a: UnsealedBlock, b: UnsealedBlock) -> Bool { a.hash == b.hash && a.round == b.round && a.block.transactions == b.block.transactions }
+    package static func == (a: UnsealedBlock, b: UnsealedBlock) -> Bool {
+        a.hash == b.hash && a.round == b.round && a.block.transactions == b.block.transactions
+    }
 
     package var header: Header { block.header }
     package var round: UInt32 { extra.round }
@@ -108,10 +110,14 @@ package struct SealedBlock: Sendable, Equatable {
     package let sealed: SealedHeader
     package let transactions: [UnverifiedTransaction]
 
-    fileprivate init(sealed: SealedHeader, transactions: [UnverifiedTransaction]) { (self.sealed, self.transactions) = (sealed, transactions) }
+    fileprivate init(sealed: SealedHeader, transactions: [UnverifiedTransaction]) {
+        (self.sealed, self.transactions) = (sealed, transactions)
+    }
 
     /// A body that came for a sealed header. That it belongs there, execution shows (transactionsRoot).
-    package init(_ sealed: SealedHeader, body transactions: [UnverifiedTransaction]) { self.init(sealed: sealed, transactions: transactions) }
+    package init(_ sealed: SealedHeader, body transactions: [UnverifiedTransaction]) {
+        self.init(sealed: sealed, transactions: transactions)
+    }
 
     package var header: Header { sealed.header }
     package var hash: Hash32 { sealed.hash }

@@ -39,8 +39,11 @@ package struct ValidatorFollower: Sendable {
     /// Row 3 for one header, then row 4.
     /// - Parameter next: the list of the following block; needed where it differs from this one's.
     /// - Cost: q recoveries, about 45 µs each.
-    package mutating func follow(_ header: Header, next: [Address]? = nil, _ recovery: some SignatureRecovery = Secp256k1Recovery())
-        throws(FollowError) -> SealedHeader {
+    package mutating func follow(
+        _ header: Header, next: [Address]? = nil, _ recovery: some SignatureRecovery = Secp256k1Recovery()
+    )
+        throws(FollowError) -> SealedHeader
+    {
         let (extra, time) = try checkOrder(header), n = header.number
         guard extra.validators == validators.addresses else { throw .setUnknown(n) }
         let sealed: SealedHeader
@@ -75,7 +78,9 @@ package struct ValidatorFollower: Sendable {
 
     private static func form(_ header: Header) throws(FollowError) -> (ExtraData, UInt64) {
         let extra: ExtraData
-        do throws(ExtraDataError) { extra = try ExtraData(decoding: header.extraData) } catch { throw .headerConstant(header.number, .extraData) }
+        do throws(ExtraDataError) { extra = try ExtraData(decoding: header.extraData) } catch {
+            throw .headerConstant(header.number, .extraData)
+        }
         do throws(HeaderError) {
             try HeaderRules.checkConstants(header)
             return (extra, try HeaderRules.timeMilliseconds(of: header, extra))

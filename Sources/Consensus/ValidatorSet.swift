@@ -17,7 +17,8 @@ package struct ValidatorSet: Sendable, Hashable {
     /// A set whose quorum another rule fixes: for the control of the simulator that must fail.
     package init?(_ addresses: [Address], uncheckedQuorum: Int) {
         guard (1...ValidatorSet.maximumCount).contains(addresses.count), !addresses[0].isZero,
-              zip(addresses, addresses.dropFirst()).allSatisfy({ $0 < $1 }) else { return nil }
+            zip(addresses, addresses.dropFirst()).allSatisfy({ $0 < $1 })
+        else { return nil }
         self.addresses = addresses
         quorum = uncheckedQuorum
     }
@@ -38,7 +39,7 @@ package struct ValidatorSet: Sendable, Hashable {
 
     /// §5.2. `previous` built block `h − 1`; it need not be of this set (removed, or genesis).
     package func proposer(after previous: Address, round: UInt32) -> Address {
-        let base = addresses.firstIndex { $0 > previous } ?? 0     // one after its position, or the first address greater than it
+        let base = addresses.firstIndex { $0 > previous } ?? 0  // one after its position, or the first address greater than it
         return addresses[(base + Int(round)) % count]
     }
 

@@ -28,7 +28,8 @@ package struct Contract: Sendable {
             guard let artifact = entente_artifact_at(i)?.pointee, String(cString: artifact.name) == name else { continue }
             let text = UnsafeBufferPointer(start: artifact.json, count: artifact.json_count)
             guard let json = try? JSON(parsing: text), let entries = json["abi"], let abi = try? ContractABI(entries),
-                  let hash = json["runtimeHash"]?.asHash else { break }
+                let hash = json["runtimeHash"]?.asHash
+            else { break }
             self.name = name
             self.address = address
             self.abi = abi

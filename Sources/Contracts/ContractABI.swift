@@ -40,8 +40,10 @@ package struct ContractABI: Sendable {
             case "constructor": constructorInputs = inputs
             case "error": errors[Bytes(keccak256(Bytes(signature.utf8)).bytes[..<4])] = (name, inputs)
             case "function":
-                let function = Function(name: name, inputs: inputs, outputs: try Self.parameters(entry["outputs"]), selector: Bytes(keccak256(Bytes(signature.utf8)).bytes[..<4]),
-                                        isView: ["view", "pure"].contains(entry["stateMutability"]?.asString))
+                let function = Function(
+                    name: name, inputs: inputs, outputs: try Self.parameters(entry["outputs"]),
+                    selector: Bytes(keccak256(Bytes(signature.utf8)).bytes[..<4]),
+                    isView: ["view", "pure"].contains(entry["stateMutability"]?.asString))
                 functions[name, default: []].append(function)
             case "event":
                 let topic = keccak256(Bytes(signature.utf8))
@@ -56,7 +58,10 @@ package struct ContractABI: Sendable {
         for entry in json?.asArray ?? [] {
             let text = try typeText(entry)
             do throws(ABIError) {
-                parameters.append(Parameter(name: entry["name"]?.asString ?? "", type: try ABI.TypeName(text), typeText: text, isIndexed: entry["indexed"]?.asBool ?? false))
+                parameters.append(
+                    Parameter(
+                        name: entry["name"]?.asString ?? "", type: try ABI.TypeName(text), typeText: text,
+                        isIndexed: entry["indexed"]?.asBool ?? false))
             } catch { throw .type(text) }
         }
         return parameters
@@ -82,7 +87,9 @@ extension ContractABI {
     /// The function of this name and count of arguments. Asking for one that the contract lacks is a programmer's error, found by
     /// the first test that makes the call.
     package func function(_ name: String, inputs: Int) -> Function {
-        guard let function = functions[name]?.first(where: { $0.inputs.count == inputs }) else { preconditionFailure("no function \(name) of \(inputs) arguments") }
+        guard let function = functions[name]?.first(where: { $0.inputs.count == inputs }) else {
+            preconditionFailure("no function \(name) of \(inputs) arguments")
+        }
         return function
     }
 

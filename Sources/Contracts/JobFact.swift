@@ -40,15 +40,22 @@ package struct JobFact: Sendable, Equatable {
     /// Seconds: time of the block that ended it.
     package var timestamp: UInt64
 
-    package init(job: U256, state: JobState, attempt: UInt64, order: Hash32, session: Hash32, lines: [JobLine], transcript: Hash32, output: Hash32, timestamp: UInt64) {
+    package init(
+        job: U256, state: JobState, attempt: UInt64, order: Hash32, session: Hash32, lines: [JobLine], transcript: Hash32, output: Hash32,
+        timestamp: UInt64
+    ) {
         (self.job, self.state, self.attempt, self.order, self.session) = (job, state, attempt, order, session)
         (self.lines, self.transcript, self.output, self.timestamp) = (lines, transcript, output, timestamp)
     }
 
     /// What `fact(job)` answers.
     package var hash: Hash32 {
-        keccak256([job, U256(state.rawValue), U256(attempt), U256(order), U256(session), U256(hashList(lines.map(\.word.hash))), U256(transcript), U256(output),
-                   U256(timestamp)].flatMap(\.bytes))
+        keccak256(
+            [
+                job, U256(state.rawValue), U256(attempt), U256(order), U256(session), U256(hashList(lines.map(\.word.hash))),
+                U256(transcript), U256(output),
+                U256(timestamp),
+            ].flatMap(\.bytes))
     }
     /// Where Market keeps it: its first declaration, and Vyper hashes slot before key.
     package static func slot(of job: U256) -> Hash32 { keccak256(U256.zero.bytes + job.bytes) }

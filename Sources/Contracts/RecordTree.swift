@@ -16,12 +16,15 @@ package struct RecordTree: Sendable {
         precondition((1...Self.maximumLeaves).contains(leaves.count))
         var levels = [leaves]
         while let level = levels.last, level.count > 1 {
-            levels.append(stride(from: 0, to: level.count, by: 2).map { $0 + 1 < level.count ? Self.node(level[$0], level[$0 + 1]) : level[$0] })
+            levels.append(
+                stride(from: 0, to: level.count, by: 2).map { $0 + 1 < level.count ? Self.node(level[$0], level[$0 + 1]) : level[$0] })
         }
         self.levels = levels
     }
 
-    package static func leaf(author: Address, schema: Hash32, commitment: Hash32) -> Hash32 { keccak256([0] + author.bytes + schema.bytes + commitment.bytes) }
+    package static func leaf(author: Address, schema: Hash32, commitment: Hash32) -> Hash32 {
+        keccak256([0] + author.bytes + schema.bytes + commitment.bytes)
+    }
     static func node(_ left: Hash32, _ right: Hash32) -> Hash32 { keccak256([1] + left.bytes + right.bytes) }
     /// What Records calls the record of this author and root.
     package static func id(author: Address, root: Hash32) -> Hash32 { keccak256(U256(author).bytes + root.bytes) }
@@ -36,7 +39,9 @@ package struct RecordTree: Sendable {
         /// nil: longer than any tree is deep.
         package func root(from leaf: Hash32) -> Hash32? {
             guard nodes.count <= RecordTree.maximumDepth else { return nil }
-            return nodes.indices.reduce(leaf) { sides >> UInt32($1) & 1 == 1 ? RecordTree.node(nodes[$1], $0) : RecordTree.node($0, nodes[$1]) }
+            return nodes.indices.reduce(leaf) {
+                sides >> UInt32($1) & 1 == 1 ? RecordTree.node(nodes[$1], $0) : RecordTree.node($0, nodes[$1])
+            }
         }
     }
 

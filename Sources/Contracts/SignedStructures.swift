@@ -45,7 +45,9 @@ package struct Use: SignedStructure, Sendable, Equatable {
     package var offerNonce: U256
 
     package init(listing: UInt64, terms: Hash32, grant: UInt64, units: UInt64 = 0, budget: UInt64 = 0, offerNonce: U256 = .zero) {
-        (self.listing, self.terms, self.grant, self.units, self.budget, self.offerNonce) = (listing, terms, grant, units, budget, offerNonce)
+        (self.listing, self.terms, self.grant, self.units, self.budget, self.offerNonce) = (
+            listing, terms, grant, units, budget, offerNonce
+        )
     }
     package static let typeText = "Use(uint64 listing,bytes32 terms,uint64 grant,uint64 units,uint64 budget,uint256 offerNonce)"
     package var members: [U256] { [U256(listing), U256(terms), U256(grant), U256(units), U256(budget), offerNonce] }
@@ -73,9 +75,13 @@ package struct Order: SignedStructure, Sendable, Equatable {
     package var deadline: UInt64
     package var nonce: U256
 
-    package init(requester: Address, program: Hash32, plan: Hash32, purpose: UInt32, profile: UInt8, uses: [Use], readers: [Hash32], delivery: UInt8 = 0,
-                 boxBytes: UInt32, publicWords: UInt16 = 0, callback: Address = .zero, callbackGas: UInt32 = 0, seatFee: U256, bond: U256, maximumFee: U256,
-                 seatingSeconds: UInt32, keepSeconds: UInt32, deadline: UInt64, nonce: U256) {
+    package init(
+        requester: Address, program: Hash32, plan: Hash32, purpose: UInt32, profile: UInt8, uses: [Use], readers: [Hash32],
+        delivery: UInt8 = 0,
+        boxBytes: UInt32, publicWords: UInt16 = 0, callback: Address = .zero, callbackGas: UInt32 = 0, seatFee: U256, bond: U256,
+        maximumFee: U256,
+        seatingSeconds: UInt32, keepSeconds: UInt32, deadline: UInt64, nonce: U256
+    ) {
         self.requester = requester
         self.program = program
         self.plan = plan
@@ -103,9 +109,13 @@ package struct Order: SignedStructure, Sendable, Equatable {
         uint32 seatingSeconds,uint32 keepSeconds,uint64 deadline,uint256 nonce)\(Use.typeText)
         """
     package var members: [U256] {
-        [U256(requester), U256(program), U256(plan), U256(UInt64(purpose)), U256(UInt64(profile)), U256(hashList(uses.map(\.hashStruct))), U256(hashList(readers)),
-         U256(UInt64(delivery)), U256(UInt64(boxBytes)), U256(UInt64(publicWords)), U256(callback), U256(UInt64(callbackGas)), seatFee, bond, maximumFee,
-         U256(UInt64(seatingSeconds)), U256(UInt64(keepSeconds)), U256(deadline), nonce]
+        [
+            U256(requester), U256(program), U256(plan), U256(UInt64(purpose)), U256(UInt64(profile)),
+            U256(hashList(uses.map(\.hashStruct))), U256(hashList(readers)),
+            U256(UInt64(delivery)), U256(UInt64(boxBytes)), U256(UInt64(publicWords)), U256(callback), U256(UInt64(callbackGas)), seatFee,
+            bond, maximumFee,
+            U256(UInt64(seatingSeconds)), U256(UInt64(keepSeconds)), U256(deadline), nonce,
+        ]
     }
     /// As the argument of `open`.
     package var abi: ABI.Value {
@@ -121,11 +131,19 @@ package struct Order: SignedStructure, Sendable, Equatable {
     /// What `abi` gives, decoded and checked by its type.
     package init(abi value: ABI.Value) {
         let f = value.asList
-        self.init(requester: f[0].asAddress, program: f[1].asHash, plan: f[2].asHash, purpose: UInt32(f[3].asUInt64), profile: UInt8(f[4].asUInt64),
-                  uses: f[5].asList.map { Use(listing: $0[0].asUInt64, terms: $0[1].asHash, grant: $0[2].asUInt64, units: $0[3].asUInt64, budget: $0[4].asUInt64, offerNonce: $0[5].asWord) },
-                  readers: f[6].asList.map(\.asHash), delivery: UInt8(f[7].asUInt64), boxBytes: UInt32(f[8].asUInt64), publicWords: UInt16(f[9].asUInt64),
-                  callback: f[10].asAddress, callbackGas: UInt32(f[11].asUInt64), seatFee: f[12].asWord, bond: f[13].asWord, maximumFee: f[14].asWord,
-                  seatingSeconds: UInt32(f[15].asUInt64), keepSeconds: UInt32(f[16].asUInt64), deadline: f[17].asUInt64, nonce: f[18].asWord)
+        self.init(
+            requester: f[0].asAddress, program: f[1].asHash, plan: f[2].asHash, purpose: UInt32(f[3].asUInt64),
+            profile: UInt8(f[4].asUInt64),
+            uses: f[5].asList.map {
+                Use(
+                    listing: $0[0].asUInt64, terms: $0[1].asHash, grant: $0[2].asUInt64, units: $0[3].asUInt64, budget: $0[4].asUInt64,
+                    offerNonce: $0[5].asWord)
+            },
+            readers: f[6].asList.map(\.asHash), delivery: UInt8(f[7].asUInt64), boxBytes: UInt32(f[8].asUInt64),
+            publicWords: UInt16(f[9].asUInt64),
+            callback: f[10].asAddress, callbackGas: UInt32(f[11].asUInt64), seatFee: f[12].asWord, bond: f[13].asWord,
+            maximumFee: f[14].asWord,
+            seatingSeconds: UInt32(f[15].asUInt64), keepSeconds: UInt32(f[16].asUInt64), deadline: f[17].asUInt64, nonce: f[18].asWord)
     }
 }
 
@@ -142,7 +160,8 @@ package struct Offer: SignedStructure, Sendable, Equatable {
         (self.listing, self.terms, self.requester, self.program) = (listing, terms, requester, program)
         (self.price, self.validUntil, self.nonce) = (price, validUntil, nonce)
     }
-    package static let typeText = "Offer(uint64 listing,bytes32 terms,address requester,bytes32 program,uint128 price,uint64 validUntil,uint256 nonce)"
+    package static let typeText =
+        "Offer(uint64 listing,bytes32 terms,address requester,bytes32 program,uint128 price,uint64 validUntil,uint256 nonce)"
     package var members: [U256] { [U256(listing), U256(terms), U256(requester), U256(program), price, U256(validUntil), nonce] }
 }
 
@@ -161,12 +180,15 @@ package struct Input: SignedStructure, Sendable, Equatable {
         (self.job, self.attempt, self.listing, self.commitment) = (job, attempt, listing, commitment)
         (self.key, self.cohort, self.rows) = (key, cohort, rows)
     }
-    package static let typeText = "Input(uint256 job,uint8 attempt,uint64 listing,bytes32 commitment,address key,bytes32 cohort,uint64 rows)"
+    package static let typeText =
+        "Input(uint256 job,uint8 attempt,uint64 listing,bytes32 commitment,address key,bytes32 cohort,uint64 rows)"
     package var members: [U256] { [job, U256(UInt64(attempt)), U256(listing), U256(commitment), U256(key), U256(cohort), U256(rows)] }
     package var abi: ABI.Value { .tuple(members.map { .word($0) }) }
     package static let abiTypeText = "(uint256,uint8,uint64,bytes32,address,bytes32,uint64)"
     package init(abi f: ABI.Value) {
-        self.init(job: f[0].asWord, attempt: UInt8(f[1].asUInt64), listing: f[2].asUInt64, commitment: f[3].asHash, key: f[4].asAddress, cohort: f[5].asHash, rows: f[6].asUInt64)
+        self.init(
+            job: f[0].asWord, attempt: UInt8(f[1].asUInt64), listing: f[2].asUInt64, commitment: f[3].asHash, key: f[4].asAddress,
+            cohort: f[5].asHash, rows: f[6].asUInt64)
     }
 }
 
@@ -186,7 +208,9 @@ package struct Seat: SignedStructure, Sendable, Equatable {
     package var abi: ABI.Value { .tuple(members.map { .word($0) }) }
     package static let abiTypeText = "(uint256,uint8,uint8,address,address,bytes32)"
     package init(abi f: ABI.Value) {
-        self.init(job: f[0].asWord, attempt: UInt8(f[1].asUInt64), index: UInt8(f[2].asUInt64), member: f[3].asAddress, key: f[4].asAddress, coin: f[5].asHash)
+        self.init(
+            job: f[0].asWord, attempt: UInt8(f[1].asUInt64), index: UInt8(f[2].asUInt64), member: f[3].asAddress, key: f[4].asAddress,
+            coin: f[5].asHash)
     }
 }
 
@@ -201,7 +225,9 @@ package struct SessionStructure: SignedStructure, Sendable, Equatable {
     /// - Parameters:
     ///   - inputs: in use order. - seats: in seat order.
     package init(job: U256, attempt: UInt8, order: Order, inputs: [Input], seats: [Seat]) {
-        self.init(job: job, attempt: attempt, order: order.hashStruct, inputs: hashList(inputs.map(\.hashStruct)), seats: hashList(seats.map(\.hashStruct)))
+        self.init(
+            job: job, attempt: attempt, order: order.hashStruct, inputs: hashList(inputs.map(\.hashStruct)),
+            seats: hashList(seats.map(\.hashStruct)))
     }
     package init(job: U256, attempt: UInt8, order: Hash32, inputs: Hash32, seats: Hash32) {
         (self.job, self.attempt, self.order, self.inputs, self.seats) = (job, attempt, order, inputs, seats)

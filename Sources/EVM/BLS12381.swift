@@ -37,7 +37,7 @@ extension BLS12381 {
             f = f * f * runner.double(at: p)
             if minusX >> UInt64(bit) & 1 == 1 { f = f * runner.add(q, at: p) }
         }
-        return f.conjugate                               // x is negative
+        return f.conjugate  // x is negative
     }
     /// f^(3·(p¹² − 1)/r): (x − 1)²(x + p)(x² + p² − 1) + 3 for the hard part.
     private static func finalExponentiation(_ f: Fp12<Fp381>) -> Fp12<Fp381> {
@@ -86,7 +86,7 @@ extension BLS12381 {
     static func mapToG1(_ input: UnsafeRawBufferPointer) throws(HaltReason) -> Bytes {
         guard input.count == 64 else { throw .precompileFailed }
         let point = HashToCurve.g1.map(try element(input, 0))
-        return encoded(point.multiplied(by: U256(minusX + 1)))          // clears the cofactor: h_eff = 1 − x
+        return encoded(point.multiplied(by: U256(minusX + 1)))  // clears the cofactor: h_eff = 1 − x
     }
     static func mapToG2(_ input: UnsafeRawBufferPointer) throws(HaltReason) -> Bytes {
         guard input.count == 128 else { throw .precompileFailed }
@@ -121,7 +121,9 @@ extension BLS12381 {
         return point
     }
     private static func encoded(_ value: Fp381) -> Bytes { Bytes(repeating: 0, count: 16) + value.bytes }
-    private static func encoded(_ p: Jacobian<Fp381>) -> Bytes { p.affine.map { encoded($0.x) + encoded($0.y) } ?? Bytes(repeating: 0, count: 128) }
+    private static func encoded(_ p: Jacobian<Fp381>) -> Bytes {
+        p.affine.map { encoded($0.x) + encoded($0.y) } ?? Bytes(repeating: 0, count: 128)
+    }
     private static func encoded(_ q: Jacobian<F2>) -> Bytes {
         q.affine.map { encoded($0.x.c0) + encoded($0.x.c1) + encoded($0.y.c0) + encoded($0.y.c1) } ?? Bytes(repeating: 0, count: 256)
     }
@@ -161,14 +163,17 @@ extension BLS12381 {
         x: Fp381(hex: "17f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"),
         y: Fp381(hex: "08b3f481e3aaa0f1a09e30ed741d8ae4fcf5e095d5d00af600db18cb2c04b3edd03cc744a2888ae40caa232946c5e7e1"))
     private static let generatorG2 = Affine(
-        x: F2(Fp381(hex: "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"),
-              Fp381(hex: "13e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e")),
-        y: F2(Fp381(hex: "0ce5d527727d6e118cc9cdc6da2e351aadfd9baa8cbdd3a76d429a695160d12c923ac9cc3baca289e193548608b82801"),
-              Fp381(hex: "0606c4a02ea734cc32acd2b02bc28b99cb3e287e85a763af267492ab572e99ab3f370d275cec1da1aaa9075ff05f79be")))
+        x: F2(
+            Fp381(hex: "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"),
+            Fp381(hex: "13e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e")),
+        y: F2(
+            Fp381(hex: "0ce5d527727d6e118cc9cdc6da2e351aadfd9baa8cbdd3a76d429a695160d12c923ac9cc3baca289e193548608b82801"),
+            Fp381(hex: "0606c4a02ea734cc32acd2b02bc28b99cb3e287e85a763af267492ab572e99ab3f370d275cec1da1aaa9075ff05f79be")))
     /// [τ] of the generator, from Ethereum's ceremony (EIP-4844, KZG_SETUP_G2_MONOMIAL[1]).
     private static let setupG2: Affine<F2> = {
-        let x = F2(Fp381(hex: "185cbfee53492714734429b7b38608e23926c911cceceac9a36851477ba4c60b087041de621000edc98edada20c1def2"),
-                   Fp381(hex: "15bfd7dd8cdeb128843bc287230af38926187075cbfbefa81009a2ce615ac53d2914e5870cb452d2afaaab24f3499f72"))
+        let x = F2(
+            Fp381(hex: "185cbfee53492714734429b7b38608e23926c911cceceac9a36851477ba4c60b087041de621000edc98edada20c1def2"),
+            Fp381(hex: "15bfd7dd8cdeb128843bc287230af38926187075cbfbefa81009a2ce615ac53d2914e5870cb452d2afaaab24f3499f72"))
         let y = (x.squared * x + Fp381.twistB).squareRoot!
         // Compressed with the sign bit set: the greater root, by the imaginary part first.
         return Affine(x: x, y: (y.c1.isZero ? y.c0.isLarge : y.c1.isLarge) ? y : -y)

@@ -4,8 +4,10 @@ import Primitives
 struct Fp381: PairingField {
     private var l0: UInt64, l1: UInt64, l2: UInt64, l3: UInt64, l4: UInt64, l5: UInt64
 
-    private static let modulus = Fp381(0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a)
-    private static let radixSquared = Fp381(0xf4df1f341c341746, 0x0a76e6a609d104f1, 0x8de5476c4c95b6d5, 0x67eb88a9939d83c0, 0x9a793e85b519952d, 0x11988fe592cae3aa)
+    private static let modulus = Fp381(
+        0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a)
+    private static let radixSquared = Fp381(
+        0xf4df1f341c341746, 0x0a76e6a609d104f1, 0x8de5476c4c95b6d5, 0x67eb88a9939d83c0, 0x9a793e85b519952d, 0x11988fe592cae3aa)
 
     static let zero = Fp381(0, 0, 0, 0, 0, 0)
     static let one = Fp381(1)
@@ -63,7 +65,8 @@ struct Fp381: PairingField {
     }
     @inline(__always) private var reduced: Fp381 {
         let (difference, borrow) = Self.subtract(
-            self, Fp381(0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a))
+            self,
+            Fp381(0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a))
         return borrow == 0 ? difference : self
     }
 
@@ -84,7 +87,7 @@ struct Fp381: PairingField {
             t4 = multiplyAdd(t4, x, b.l4, &c)
             t5 = multiplyAdd(t5, x, b.l5, &c)
             t6 = c
-            let k = t0 &* 0x89f3_fffc_fffc_fffd      // −p⁻¹ mod 2⁶⁴
+            let k = t0 &* 0x89f3_fffc_fffc_fffd  // −p⁻¹ mod 2⁶⁴
             c = 0
             _ = multiplyAdd(t0, k, 0xb9feffffffffaaab, &c)
             t0 = multiplyAdd(t1, k, 0x1eabfffeb153ffff, &c)
@@ -105,7 +108,9 @@ struct Fp381: PairingField {
     var squared: Fp381 { self * self }
     var halved: Fp381 {
         let v = l0 & 1 == 1 ? Self.sum(self, Self.modulus) : self
-        return Fp381(v.l0 >> 1 | v.l1 << 63, v.l1 >> 1 | v.l2 << 63, v.l2 >> 1 | v.l3 << 63, v.l3 >> 1 | v.l4 << 63, v.l4 >> 1 | v.l5 << 63, v.l5 >> 1)
+        return Fp381(
+            v.l0 >> 1 | v.l1 << 63, v.l1 >> 1 | v.l2 << 63, v.l2 >> 1 | v.l3 << 63, v.l3 >> 1 | v.l4 << 63, v.l4 >> 1 | v.l5 << 63,
+            v.l5 >> 1)
     }
     /// Fermat; zero stays zero.
     var inverse: Fp381 {
@@ -113,14 +118,18 @@ struct Fp381: PairingField {
     }
     /// nil: not a square. p = 3 mod 4.
     var squareRoot: Fp381? {
-        let root = raised(to: [0xee7fbfffffffeaab, 0x07aaffffac54ffff, 0xd9cc34a83dac3d89, 0xd91dd2e13ce144af, 0x92c6e9ed90d2eb35, 0x0680447a8e5ff9a6])
+        let root = raised(to: [
+            0xee7fbfffffffeaab, 0x07aaffffac54ffff, 0xd9cc34a83dac3d89, 0xd91dd2e13ce144af, 0x92c6e9ed90d2eb35, 0x0680447a8e5ff9a6,
+        ])
         return root.squared == self ? root : nil
     }
 
     /// · (1 + u)
     static func timesXi(_ a: Fp2<Fp381>) -> Fp2<Fp381> { Fp2(a.c0 - a.c1, a.c0 + a.c1) }
     static let twistB = Fp2(Fp381(4), Fp381(4))
-    static let frobenius = powersOfXi([0x49aa7ffffffff1c7, 0x051caaaa72e35555, 0xe688231ad3c82906, 0xe613e1eb7deb831f, 0x0c849bf3b5e1f223, 0x045582fc5eeaa66f])
+    static let frobenius = powersOfXi([
+        0x49aa7ffffffff1c7, 0x051caaaa72e35555, 0xe688231ad3c82906, 0xe613e1eb7deb831f, 0x0c849bf3b5e1f223, 0x045582fc5eeaa66f,
+    ])
     static let linePlaces = (y: 3, x: 2, constant: 0)
 }
 

@@ -56,7 +56,9 @@ extension BN254 {
         let multiple = Jacobian(q).multiplied(by: U256(x) &* U256(x) &* 6)
         return multiple == Jacobian(psi(q))
     }
-    static func psi(_ q: Affine<Fp2<Fp254>>) -> Affine<Fp2<Fp254>> { Affine(x: q.x.conjugate * Fp254.frobenius[2], y: q.y.conjugate * Fp254.frobenius[3]) }
+    static func psi(_ q: Affine<Fp2<Fp254>>) -> Affine<Fp2<Fp254>> {
+        Affine(x: q.x.conjugate * Fp254.frobenius[2], y: q.y.conjugate * Fp254.frobenius[3])
+    }
 }
 
 // MARK: pairing
@@ -64,7 +66,7 @@ extension BN254 {
 extension BN254 {
     /// f_{6x+2, Q}(P) and the two lines of the optimal ate pairing. 6x + 2 in non-adjacent form, most significant digit first.
     private static func millerLoop(_ p: Affine<Fp254>, _ q: Affine<Fp2<Fp254>>) -> Fp12<Fp254> {
-        let loop = 6 * UInt128(x) + 2, plus = 3 * loop & ~loop, minus = ~(3 * loop) & loop       // digit i is bit i + 1
+        let loop = 6 * UInt128(x) + 2, plus = 3 * loop & ~loop, minus = ~(3 * loop) & loop  // digit i is bit i + 1
         let negative = Affine(x: q.x, y: -q.y)
         var runner = Runner(q), f = Fp12<Fp254>.one
         for bit in (1...65).reversed() {
@@ -127,7 +129,7 @@ struct Fp254: PairingField {
             t2 = multiplyAdd(t2, x, b.l2, &c)
             t3 = multiplyAdd(t3, x, b.l3, &c)
             t4 = t4 &+ c
-            let k = t0 &* 0x87d2_0782_e486_6389     // −p⁻¹ mod 2⁶⁴
+            let k = t0 &* 0x87d2_0782_e486_6389  // −p⁻¹ mod 2⁶⁴
             c = 0
             _ = multiplyAdd(t0, k, p.l0, &c)
             t0 = multiplyAdd(t1, k, p.l1, &c)

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Code ready to run: followed by 33 zero bytes, so that PUSH32 at the end and running off the end need no check, with a bitmap
 /// of the valid jump destinations. Immutable; safe to share between threads.
-final class Bytecode: @unchecked Sendable {      // the two buffers are written in `init` only
+final class Bytecode: @unchecked Sendable {  // the two buffers are written in `init` only
     let hash: Hash32
     let count: Int
     let start: UnsafePointer<UInt8>
@@ -30,7 +30,8 @@ final class Bytecode: @unchecked Sendable {      // the two buffers are written 
             at += opcode >= 0x60 && opcode <= 0x7f ? Int(opcode) - 0x5e : 1
         }
         (start, jumps) = (UnsafePointer(bytes), UnsafePointer(bitmap))
-        delegate = count == 23 && bytes[0] == 0xef && bytes[1] == 0x01 && bytes[2] == 0
+        delegate =
+            count == 23 && bytes[0] == 0xef && bytes[1] == 0x01 && bytes[2] == 0
             ? Address(UnsafeBufferPointer(start: bytes + 3, count: 20)) : nil
     }
     static func copying(_ code: Bytes, hash: Hash32) -> Bytecode { code.withUnsafeBytes { Bytecode($0, hash: hash) } }

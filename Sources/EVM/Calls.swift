@@ -18,8 +18,10 @@ extension Machine {
             _ = journal.warm(account)
             guard try !isTaken(account) else { return finish(HaltReason.addressCollision.rawValue, 0) }
             beginCreation(account, sender, payload.value)
-            push(Bytecode.copying(payload.data, hash: .zero), gas: gas, account: account, address: address, caller: origin, value: payload.value,
-                 input: (0, 0), output: (0, 0), checkpoint: checkpoint, isStatic: false, isCreation: true)
+            push(
+                Bytecode.copying(payload.data, hash: .zero), gas: gas, account: account, address: address, caller: origin,
+                value: payload.value,
+                input: (0, 0), output: (0, 0), checkpoint: checkpoint, isStatic: false, isCreation: true)
         } else {
             let target = U256(payload.to!), account = try journal.account(target)
             _ = journal.warm(account)
@@ -37,8 +39,10 @@ extension Machine {
                 code = Precompile(at: U256(delegate), rules) == nil ? try journal.code(other) : nil
             }
             guard let code else { return finish(Exit.success, gas) }
-            push(code, gas: gas, account: account, address: target, caller: origin, value: payload.value, input: (0, payload.data.count), output: (0, 0),
-                 checkpoint: checkpoint, isStatic: false, isCreation: false)
+            push(
+                code, gas: gas, account: account, address: target, caller: origin, value: payload.value, input: (0, payload.data.count),
+                output: (0, 0),
+                checkpoint: checkpoint, isStatic: false, isCreation: false)
         }
         try interpret()
         return gasLeft
@@ -49,8 +53,10 @@ extension Machine {
         guard let code = try journal.code(account) else { return (result(gasUsed: 0, gasRefunded: 0), StateDiff()) }
         _ = journal.warm(account)
         setInput(data)
-        push(code, gas: Int64(SystemCall.gasLimit), account: account, address: U256(target), caller: origin, value: .zero, input: (0, data.count),
-             output: (0, 0), checkpoint: journal.checkpoint(), isStatic: false, isCreation: false)
+        push(
+            code, gas: Int64(SystemCall.gasLimit), account: account, address: U256(target), caller: origin, value: .zero,
+            input: (0, data.count),
+            output: (0, 0), checkpoint: journal.checkpoint(), isStatic: false, isCreation: false)
         try interpret()
         return (result(gasUsed: SystemCall.gasLimit - UInt64(gasLeft), gasRefunded: 0), journal.diff())
     }
@@ -62,18 +68,23 @@ extension Machine {
         return gas
     }
 
-    private mutating func push(_ code: Bytecode, gas: Int64, account: Int, address: U256, caller: U256, value: U256, input: (start: Int, count: Int),
-                               output: (start: Int, count: Int), checkpoint: Journal.Checkpoint, isStatic: Bool, isCreation: Bool) {
-        var stack = workspace.stack, memory = (input.count + 31) & ~31     // the outermost frame's memory lies behind its input
+    private mutating func push(
+        _ code: Bytecode, gas: Int64, account: Int, address: U256, caller: U256, value: U256, input: (start: Int, count: Int),
+        output: (start: Int, count: Int), checkpoint: Journal.Checkpoint, isStatic: Bool, isCreation: Bool
+    ) {
+        var stack = workspace.stack, memory = (input.count + 31) & ~31  // the outermost frame's memory lies behind its input
         if depth > 0 {
             let parent = workspace.frames + (depth - 1)
             stack = parent.pointee.sp
             memory = parent.pointee.memoryStart + parent.pointee.memoryCount
         }
-        (workspace.frames + depth).initialize(to: Frame(
-            pc: code.start, sp: stack, gas: gas, stack: stack, code: Unmanaged.passRetained(code), memoryStart: memory, inputStart: input.start,
-            inputCount: input.count, outputStart: output.start, outputCount: output.count, account: account, address: address, caller: caller,
-            value: value, checkpoint: checkpoint, isStatic: isStatic, isCreation: isCreation))
+        (workspace.frames + depth).initialize(
+            to: Frame(
+                pc: code.start, sp: stack, gas: gas, stack: stack, code: Unmanaged.passRetained(code), memoryStart: memory,
+                inputStart: input.start,
+                inputCount: input.count, outputStart: output.start, outputCount: output.count, account: account, address: address,
+                caller: caller,
+                value: value, checkpoint: checkpoint, isStatic: isStatic, isCreation: isCreation))
         depth += 1
         returnCount = 0
     }
@@ -107,7 +118,9 @@ extension Machine {
         } else {
             parent.pointee.sp[-1] = exit == Exit.success ? .one : .zero
             let copied = min(returnCount, frame.pointee.outputCount)
-            if copied > 0 { (workspace.arena + parent.pointee.memoryStart + frame.pointee.outputStart).copyMemory(from: returnData, byteCount: copied) }
+            if copied > 0 {
+                (workspace.arena + parent.pointee.memoryStart + frame.pointee.outputStart).copyMemory(from: returnData, byteCount: copied)
+            }
         }
         return true
     }
@@ -133,7 +146,7 @@ extension Machine {
         let sp = frame.pointee.sp
         let takesValue = kind == .call || kind == .callCode
         let asked = sp[-1], target = sp[-2] & addressMask, value = takesValue ? sp[-3] : .zero
-        let rest = sp - (takesValue ? 7 : 6)                // output size and offset, input size and offset
+        let rest = sp - (takesValue ? 7 : 6)  // output size and offset, input size and offset
         if kind == .call, frame.pointee.isStatic, !value.isZero { return HaltReason.writeProtection.rawValue }
         var gas = expand(frame, rest[3], rest[2], frame.pointee.gas)
         if gas >= 0 { gas = expand(frame, rest[1], rest[0], gas) }
@@ -177,15 +190,19 @@ extension Machine {
         }
         let isBorrowed = kind == .callCode || kind == .delegateCall
         let caller = kind == .delegateCall ? frame.pointee.caller : frame.pointee.address
-        push(code, gas: passed, account: isBorrowed ? frame.pointee.account : account, address: isBorrowed ? frame.pointee.address : target,
-             caller: caller, value: kind == .delegateCall ? frame.pointee.value : value, input: input.count == 0 ? (0, 0) : input, output: output,
-             checkpoint: checkpoint, isStatic: frame.pointee.isStatic || kind == .staticCall, isCreation: false)
+        push(
+            code, gas: passed, account: isBorrowed ? frame.pointee.account : account, address: isBorrowed ? frame.pointee.address : target,
+            caller: caller, value: kind == .delegateCall ? frame.pointee.value : value, input: input.count == 0 ? (0, 0) : input,
+            output: output,
+            checkpoint: checkpoint, isStatic: frame.pointee.isStatic || kind == .staticCall, isCreation: false)
         return 0
     }
 
     /// A call of a precompiled contract, at once.
-    private mutating func finish(_ precompile: Precompile, _ input: (start: Int, count: Int), _ output: (start: Int, count: Int),
-                                 _ gas: Int64, _ checkpoint: Journal.Checkpoint, _ frame: UnsafeMutablePointer<Frame>) -> UInt8 {
+    private mutating func finish(
+        _ precompile: Precompile, _ input: (start: Int, count: Int), _ output: (start: Int, count: Int),
+        _ gas: Int64, _ checkpoint: Journal.Checkpoint, _ frame: UnsafeMutablePointer<Frame>
+    ) -> UInt8 {
         let bytes = UnsafeRawBufferPointer(start: input.count == 0 ? workspace.arena : workspace.arena + input.start, count: input.count)
         let (exit, left) = run(precompile, bytes, gas)
         frame.pointee.sp[-1] = exit == Exit.success ? .one : .zero
@@ -255,17 +272,19 @@ extension Machine {
             return 0
         }
         let salt = salted ? sp[-4] : .zero
-        let initcode = UnsafeRawBufferPointer(start: workspace.arena + frame.pointee.memoryStart + (count == 0 ? 0 : Int(offset.l0)), count: count)
+        let initcode = UnsafeRawBufferPointer(
+            start: workspace.arena + frame.pointee.memoryStart + (count == 0 ? 0 : Int(offset.l0)), count: count)
         let address = salted ? saltedAddress(frame.pointee.address, salt, initcode) : creationAddress(of: creator, nonce: nonce)
         result.pointee = .zero
         journal.setNonce(creator, nonce + 1)
         let account = try journal.account(address)
         _ = journal.warm(account)
-        if try isTaken(account) { return 0 }                 // and the gas that was passed is gone
+        if try isTaken(account) { return 0 }  // and the gas that was passed is gone
         let checkpoint = journal.checkpoint()
         beginCreation(account, creator, value)
-        push(Bytecode(initcode, hash: .zero), gas: passed, account: account, address: address, caller: frame.pointee.address, value: value,
-             input: (0, 0), output: (0, 0), checkpoint: checkpoint, isStatic: false, isCreation: true)
+        push(
+            Bytecode(initcode, hash: .zero), gas: passed, account: account, address: address, caller: frame.pointee.address, value: value,
+            input: (0, 0), output: (0, 0), checkpoint: checkpoint, isStatic: false, isCreation: true)
         return 0
     }
 
@@ -282,7 +301,7 @@ extension Machine {
         let cost = 200 * Int64(code.count)
         if gas < cost {
             if rules.failsOnUnpaidCode { return HaltReason.outOfGas.rawValue }
-            returnCount = 0                                  // Frontier: an account without code
+            returnCount = 0  // Frontier: an account without code
             return Exit.success
         }
         gas -= cost

@@ -16,8 +16,10 @@ public struct BlockContext: Sendable {
     public var blockHash: @Sendable (UInt64) -> Hash32?
     public var rules: Rules
 
-    public init(number: UInt64, timestamp: UInt64, beneficiary: Address, gasLimit: UInt64, baseFeePerGas: U256 = .zero, prevRandao: Hash32 = .zero,
-                chainId: U256, blobBaseFee: U256 = .one, rules: Rules, blockHash: @escaping @Sendable (UInt64) -> Hash32? = { _ in nil }) {
+    public init(
+        number: UInt64, timestamp: UInt64, beneficiary: Address, gasLimit: UInt64, baseFeePerGas: U256 = .zero, prevRandao: Hash32 = .zero,
+        chainId: U256, blobBaseFee: U256 = .one, rules: Rules, blockHash: @escaping @Sendable (UInt64) -> Hash32? = { _ in nil }
+    ) {
         self.number = number
         self.timestamp = timestamp
         self.beneficiary = beneficiary
@@ -121,8 +123,10 @@ public enum ExecutionMode: Sendable {
 ///
 /// - Returns: result and difference. A failed transaction has both too: it pays.
 /// - Cost: the state is asked once for each account, slot and unseen code.
-public func execute<R: StateReader>(_ tx: RecoveredTransaction, in block: BlockContext, over state: borrowing R,
-                                    mode: ExecutionMode = .transaction) throws(ExecutionError) -> (ExecutionResult, StateDiff) {
+public func execute<R: StateReader>(
+    _ tx: RecoveredTransaction, in block: BlockContext, over state: borrowing R,
+    mode: ExecutionMode = .transaction
+) throws(ExecutionError) -> (ExecutionResult, StateDiff) {
     try execute(tx, in: block, over: copy state as any StateReader, mode: mode)
 }
 
@@ -131,13 +135,17 @@ public func execute<R: StateReader>(_ tx: RecoveredTransaction, in block: BlockC
 ///
 /// - Returns: the limit and the result with it; nil limit: it fails even with all the gas, as the result says.
 /// - Cost: about 20 executions.
-public func estimateGas<R: StateReader>(_ payload: TransactionPayload, from sender: Address, in block: BlockContext,
-                                        over state: borrowing R) throws(ExecutionError) -> (gasLimit: UInt64?, ExecutionResult) {
+public func estimateGas<R: StateReader>(
+    _ payload: TransactionPayload, from sender: Address, in block: BlockContext,
+    over state: borrowing R
+) throws(ExecutionError) -> (gasLimit: UInt64?, ExecutionResult) {
     var payload = payload
     let state = copy state as any StateReader
     func run(_ gasLimit: UInt64) throws(ExecutionError) -> ExecutionResult? {
         payload.gasLimit = gasLimit
-        do throws(ExecutionError) { return try execute(RecoveredTransaction(unsigned: payload, sender: sender), in: block, over: state, mode: .call).0 } catch {
+        do throws(ExecutionError) {
+            return try execute(RecoveredTransaction(unsigned: payload, sender: sender), in: block, over: state, mode: .call).0
+        } catch {
             if case .invalid(.gasLimitTooLow) = error { return nil }
             throw error
         }
@@ -156,8 +164,10 @@ public func estimateGas<R: StateReader>(_ payload: TransactionPayload, from send
 
 /// A call that the protocol makes before or after the transactions of a block (EIP-2935, 4788): from 0xff…fe, with 30 million
 /// gas that no block counts and nobody pays. Without code at `target` nothing happens.
-public func systemCall<R: StateReader>(_ target: Address, data: Bytes, in block: BlockContext,
-                                       over state: borrowing R) throws(StateUnavailable) -> (ExecutionResult, StateDiff) {
+public func systemCall<R: StateReader>(
+    _ target: Address, data: Bytes, in block: BlockContext,
+    over state: borrowing R
+) throws(StateUnavailable) -> (ExecutionResult, StateDiff) {
     var machine = Machine(block: block, reader: copy state as any StateReader, sender: SystemCall.sender, gasPrice: .zero, blobHashes: [])
     defer { machine.release() }
     return try machine.runSystemCall(target, data)

@@ -13,9 +13,11 @@ struct HashToCurve<F: MappedField> {
         let x1 = t.isZero ? b * (z * a).inverse : (-b) * a.inverse * (F.one + t.inverse)
         func right(_ x: F) -> F { (x.squared + a) * x + b }
         let x: F, root: F
-        if let first = right(x1).squareRoot { (x, root) = (x1, first) } else {
+        if let first = right(x1).squareRoot {
+            (x, root) = (x1, first)
+        } else {
             x = zu2 * x1
-            root = right(x).squareRoot!                  // one of the two is a square
+            root = right(x).squareRoot!  // one of the two is a square
         }
         let y = root.sign == u.sign ? root : -root
         let xd = value(xDenominator, x), yd = value(yDenominator, x)
@@ -101,41 +103,56 @@ extension HashToCurve<Fp2<Fp381>> {
         b: Fp2(Fp381(hex: "3f4"), Fp381(hex: "3f4")),
         z: -Fp2(Fp381(2), Fp381(1)),
         xNumerator: [
-            Fp2(Fp381(hex: "5c759507e8e333ebb5b7a9a47d7ed8532c52d39fd3a042a88b58423c50ae15d5c2638e343d9c71c6238aaaaaaaa97d6"),
+            Fp2(
+                Fp381(hex: "5c759507e8e333ebb5b7a9a47d7ed8532c52d39fd3a042a88b58423c50ae15d5c2638e343d9c71c6238aaaaaaaa97d6"),
                 Fp381(hex: "5c759507e8e333ebb5b7a9a47d7ed8532c52d39fd3a042a88b58423c50ae15d5c2638e343d9c71c6238aaaaaaaa97d6")),
-            Fp2(Fp381(hex: "0"),
+            Fp2(
+                Fp381(hex: "0"),
                 Fp381(hex: "11560bf17baa99bc32126fced787c88f984f87adf7ae0c7f9a208c6b4f20a4181472aaa9cb8d555526a9ffffffffc71a")),
-            Fp2(Fp381(hex: "11560bf17baa99bc32126fced787c88f984f87adf7ae0c7f9a208c6b4f20a4181472aaa9cb8d555526a9ffffffffc71e"),
+            Fp2(
+                Fp381(hex: "11560bf17baa99bc32126fced787c88f984f87adf7ae0c7f9a208c6b4f20a4181472aaa9cb8d555526a9ffffffffc71e"),
                 Fp381(hex: "8ab05f8bdd54cde190937e76bc3e447cc27c3d6fbd7063fcd104635a790520c0a395554e5c6aaaa9354ffffffffe38d")),
-            Fp2(Fp381(hex: "171d6541fa38ccfaed6dea691f5fb614cb14b4e7f4e810aa22d6108f142b85757098e38d0f671c7188e2aaaaaaaa5ed1"),
+            Fp2(
+                Fp381(hex: "171d6541fa38ccfaed6dea691f5fb614cb14b4e7f4e810aa22d6108f142b85757098e38d0f671c7188e2aaaaaaaa5ed1"),
                 Fp381(hex: "0")),
         ],
         xDenominator: [
-            Fp2(Fp381(hex: "0"),
+            Fp2(
+                Fp381(hex: "0"),
                 Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaa63")),
-            Fp2(Fp381(hex: "c"),
+            Fp2(
+                Fp381(hex: "c"),
                 Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaa9f")),
-            Fp2(Fp381(hex: "1"),
+            Fp2(
+                Fp381(hex: "1"),
                 Fp381(hex: "0")),
         ],
         yNumerator: [
-            Fp2(Fp381(hex: "1530477c7ab4113b59a4c18b076d11930f7da5d4a07f649bf54439d87d27e500fc8c25ebf8c92f6812cfc71c71c6d706"),
+            Fp2(
+                Fp381(hex: "1530477c7ab4113b59a4c18b076d11930f7da5d4a07f649bf54439d87d27e500fc8c25ebf8c92f6812cfc71c71c6d706"),
                 Fp381(hex: "1530477c7ab4113b59a4c18b076d11930f7da5d4a07f649bf54439d87d27e500fc8c25ebf8c92f6812cfc71c71c6d706")),
-            Fp2(Fp381(hex: "0"),
+            Fp2(
+                Fp381(hex: "0"),
                 Fp381(hex: "5c759507e8e333ebb5b7a9a47d7ed8532c52d39fd3a042a88b58423c50ae15d5c2638e343d9c71c6238aaaaaaaa97be")),
-            Fp2(Fp381(hex: "11560bf17baa99bc32126fced787c88f984f87adf7ae0c7f9a208c6b4f20a4181472aaa9cb8d555526a9ffffffffc71c"),
+            Fp2(
+                Fp381(hex: "11560bf17baa99bc32126fced787c88f984f87adf7ae0c7f9a208c6b4f20a4181472aaa9cb8d555526a9ffffffffc71c"),
                 Fp381(hex: "8ab05f8bdd54cde190937e76bc3e447cc27c3d6fbd7063fcd104635a790520c0a395554e5c6aaaa9354ffffffffe38f")),
-            Fp2(Fp381(hex: "124c9ad43b6cf79bfbf7043de3811ad0761b0f37a1e26286b0e977c69aa274524e79097a56dc4bd9e1b371c71c718b10"),
+            Fp2(
+                Fp381(hex: "124c9ad43b6cf79bfbf7043de3811ad0761b0f37a1e26286b0e977c69aa274524e79097a56dc4bd9e1b371c71c718b10"),
                 Fp381(hex: "0")),
         ],
         yDenominator: [
-            Fp2(Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffa8fb"),
+            Fp2(
+                Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffa8fb"),
                 Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffa8fb")),
-            Fp2(Fp381(hex: "0"),
+            Fp2(
+                Fp381(hex: "0"),
                 Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffa9d3")),
-            Fp2(Fp381(hex: "12"),
+            Fp2(
+                Fp381(hex: "12"),
                 Fp381(hex: "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaa99")),
-            Fp2(Fp381(hex: "1"),
+            Fp2(
+                Fp381(hex: "1"),
                 Fp381(hex: "0")),
         ])
 }

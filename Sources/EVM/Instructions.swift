@@ -9,7 +9,9 @@ extension Machine {
         let offset = sp[-1], count = sp[-2]
         let left = charge(wordGas: 6, count, expand(frame, offset, count, gas))
         if left < 0 { return left }
-        let bytes = count.isZero ? UnsafeRawBufferPointer(start: nil, count: 0)
+        let bytes =
+            count.isZero
+            ? UnsafeRawBufferPointer(start: nil, count: 0)
             : UnsafeRawBufferPointer(start: workspace.arena + frame.pointee.memoryStart + Int(offset.l0), count: Int(count.l0))
         sp[-2] = U256(Keccak256.hash(bytes))
         return left
@@ -23,7 +25,8 @@ extension Machine {
     // MARK: other accounts
 
     /// BALANCE, EXTCODESIZE, EXTCODEHASH.
-    @inline(never) mutating func inspect(_ opcode: UInt8, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64) throws(StateUnavailable) -> Int64 {
+    @inline(never) mutating func inspect(_ opcode: UInt8, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64) throws(StateUnavailable) -> Int64
+    {
         let account = try journal.account(sp[-1] & addressMask)
         let left = journal.warm(account) ? gas : gas - rules.coldAccountSurcharge
         if left < 0 { return left }
@@ -35,8 +38,10 @@ extension Machine {
         return left
     }
 
-    @inline(never) mutating func copyForeignCode(_ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>,
-                                                 _ gas: Int64) throws(StateUnavailable) -> Int64 {
+    @inline(never) mutating func copyForeignCode(
+        _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>,
+        _ gas: Int64
+    ) throws(StateUnavailable) -> Int64 {
         let count = sp[-4]
         var left = charge(wordGas: 3, count, expand(frame, sp[-2], count, gas))
         if left < 0 { return left }
@@ -52,7 +57,9 @@ extension Machine {
     // MARK: copies
 
     /// CALLDATACOPY, CODECOPY, RETURNDATACOPY.
-    @inline(never) mutating func copy(_ opcode: UInt8, _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64) -> Int64 {
+    @inline(never) mutating func copy(
+        _ opcode: UInt8, _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64
+    ) -> Int64 {
         let offset = sp[-2], count = sp[-3]
         if opcode == 0x3e, isBeyondReturnData(offset, count) { return -1 }
         let left = charge(wordGas: 3, count, expand(frame, sp[-1], count, gas))
@@ -99,7 +106,9 @@ extension Machine {
     // MARK: storage
 
     /// SSTORE: EIP-2200 with the figures of 2929 and 3529, EIP-1283 before, and the two prices of Frontier.
-    @inline(never) mutating func store(_ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64) throws(StateUnavailable) -> Int64 {
+    @inline(never) mutating func store(
+        _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64
+    ) throws(StateUnavailable) -> Int64 {
         if gas <= rules.storageSentryGas, rules.storageSentryGas > 0 { return -1 }
         let value = sp[-2]
         let (slot, original, current, wasWarm) = try journal.open(frame.pointee.account, sp[-1])
@@ -137,7 +146,9 @@ extension Machine {
         guard let i = index.asUInt64, i < UInt64(blobHashes.count) else { return .zero }
         return U256(blobHashes[Int(i)])
     }
-    @inline(never) mutating func pushBlockValue(_ opcode: UInt8, _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>) throws(StateUnavailable) {
+    @inline(never) mutating func pushBlockValue(
+        _ opcode: UInt8, _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>
+    ) throws(StateUnavailable) {
         switch opcode {
         case 0x41: sp.pointee = U256(block.beneficiary)
         case 0x42: sp.pointee = U256(block.timestamp)
@@ -151,24 +162,32 @@ extension Machine {
         }
     }
 
-    @inline(never) mutating func log(topics: Int, _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64) -> Int64 {
+    @inline(never) mutating func log(
+        topics: Int, _ frame: UnsafeMutablePointer<Frame>, _ sp: UnsafeMutablePointer<U256>, _ gas: Int64
+    ) -> Int64 {
         let offset = sp[-1], count = sp[-2]
         var left = expand(frame, offset, count, gas)
         if left < 0 { return left }
         left -= 8 * Int64(count.l0)
         if left < 0 { return left }
-        let data = count.isZero ? Bytes() : Bytes(UnsafeRawBufferPointer(start: workspace.arena + frame.pointee.memoryStart + Int(offset.l0), count: Int(count.l0)))
+        let data =
+            count.isZero
+            ? Bytes()
+            : Bytes(UnsafeRawBufferPointer(start: workspace.arena + frame.pointee.memoryStart + Int(offset.l0), count: Int(count.l0)))
         journal.append(Log(address: Address(frame.pointee.address), topics: (0..<topics).map { sp[-3 - $0].hash }, data: data))
         return left
     }
 
     // MARK: SELFDESTRUCT
 
-    @inline(never) mutating func destroy(_ frame: UnsafeMutablePointer<Frame>, _ heir: U256, _ gas: Int64) throws(StateUnavailable) -> Int64 {
+    @inline(never) mutating func destroy(_ frame: UnsafeMutablePointer<Frame>, _ heir: U256, _ gas: Int64) throws(StateUnavailable) -> Int64
+    {
         let own = frame.pointee.account, other = try journal.account(heir & addressMask), balance = journal.balance(own)
         var left = gas
         if !journal.warm(other), rules.coldAccountSurcharge > 0 { left -= rules.coldAccountSurcharge + 100 }
-        if rules.chargesDestroyToNewAccount, rules.clearsEmptyAccounts ? !balance.isZero && journal.isDead(other) : !journal.exists(other) { left -= 25000 }
+        if rules.chargesDestroyToNewAccount, rules.clearsEmptyAccounts ? !balance.isZero && journal.isDead(other) : !journal.exists(other) {
+            left -= 25000
+        }
         if left < 0 { return left }
         let isEnd = !rules.destroysOnlyCreated || journal.isCreated(own)
         if own != other { journal.transfer(balance, from: own, to: other) } else if isEnd { journal.setBalance(own, .zero) }

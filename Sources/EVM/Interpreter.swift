@@ -1,3 +1,5 @@
+// A table, one line a case, columns aligned:
+// swift-format-ignore-file
 import Ciphers
 import Primitives
 

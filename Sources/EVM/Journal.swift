@@ -46,7 +46,7 @@ struct Journal {
         var word: U256
     }
 
-    let reader: any StateReader       // asked once for each account and slot of a transaction: an existential costs nothing there
+    let reader: any StateReader  // asked once for each account and slot of a transaction: an existential costs nothing there
     let rules: Rules
     private let beneficiary: U256
     private var addresses: WordTable
@@ -128,7 +128,7 @@ extension Journal {
         let (index, isNew) = addresses.insert(address)
         if isNew {
             do throws(StateUnavailable) { entries.append(try read(address)) } catch {
-                entries.append(entry(nil))           // keeps indices dense; the transaction is given up anyway
+                entries.append(entry(nil))  // keeps indices dense; the transaction is given up anyway
                 throw error
             }
         }
@@ -142,8 +142,9 @@ extension Journal {
     }
     private func entry(_ account: Account?) -> Entry {
         let a = account ?? Account()
-        return Entry(nonce: a.nonce, flags: account == nil ? [] : [.exists, .existedBefore], code: -1, balance: a.balance, codeHash: a.codeHash,
-                     nonceBefore: a.nonce, balanceBefore: a.balance, codeHashBefore: a.codeHash)
+        return Entry(
+            nonce: a.nonce, flags: account == nil ? [] : [.exists, .existedBefore], code: -1, balance: a.balance, codeHash: a.codeHash,
+            nonceBefore: a.nonce, balanceBefore: a.balance, codeHashBefore: a.codeHash)
     }
 
     func address(_ index: Int) -> U256 { addresses.key(at: index) }
@@ -308,7 +309,8 @@ extension Journal {
         }
         for (index, e) in entries.enumerated() {
             let existed = e.flags.contains(.existedBefore)
-            let isGone = e.flags.contains(.destroyed) || !e.flags.contains(.exists)
+            let isGone =
+                e.flags.contains(.destroyed) || !e.flags.contains(.exists)
                 || rules.clearsEmptyAccounts && e.flags.contains(.touched) && isDead(index)
             let address = Address(address(index))
             if isGone {

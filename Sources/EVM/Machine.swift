@@ -33,9 +33,9 @@ enum Exit {
 }
 
 /// Buffers of a machine, kept for the next one. Owned by exactly one machine or by the pool.
-struct Workspace: @unchecked Sendable {          // see above: never shared
+struct Workspace: @unchecked Sendable {  // see above: never shared
     static let maximumDepth = 1024
-    let stack = UnsafeMutablePointer<U256>.allocate(capacity: (maximumDepth + 1) * Opcode.maximumHeight)   // pages appear when used
+    let stack = UnsafeMutablePointer<U256>.allocate(capacity: (maximumDepth + 1) * Opcode.maximumHeight)  // pages appear when used
     let frames = UnsafeMutablePointer<Frame>.allocate(capacity: maximumDepth + 1)
     var arena = UnsafeMutableRawPointer.allocate(byteCount: 1 << 16, alignment: 32)
     var arenaCount = 1 << 16
@@ -47,10 +47,12 @@ struct Workspace: @unchecked Sendable {          // see above: never shared
     static func take() -> Workspace { pool.withLock { $0.popLast() } ?? Workspace() }
 
     static func giveBack(_ workspace: Workspace) {
-        let isKept = workspace.arenaCount <= 1 << 24 && pool.withLock {
-            if $0.count < maximumPooled { $0.append(workspace); return true }
-            return false
-        }
+        let isKept =
+            workspace.arenaCount <= 1 << 24
+            && pool.withLock {
+                if $0.count < maximumPooled { $0.append(workspace); return true }
+                return false
+            }
         if isKept { return }
         workspace.stack.deallocate()
         workspace.frames.deallocate()
@@ -92,7 +94,7 @@ struct Machine: ~Copyable {
 
     /// To be called once, last: gives the buffers back.
     mutating func release() {
-        while depth > 0 {                 // the state was unavailable in the middle
+        while depth > 0 {  // the state was unavailable in the middle
             depth -= 1
             workspace.frames[depth].code.release()
         }
@@ -122,7 +124,8 @@ extension Machine {
         let cost = 3 * (words - before) + words * words / 512 - before * before / 512
         guard gas >= cost, end <= Self.maximumMemory else { return -1 }
         reserve(frame.pointee.memoryStart + 32 * words)
-        (workspace.arena + frame.pointee.memoryStart + 32 * before).initializeMemory(as: UInt8.self, repeating: 0, count: 32 * (words - before))
+        (workspace.arena + frame.pointee.memoryStart + 32 * before).initializeMemory(
+            as: UInt8.self, repeating: 0, count: 32 * (words - before))
         frame.pointee.memoryCount = 32 * words
         return gas - Int64(cost)
     }

@@ -1,3 +1,5 @@
+// A table, one line a case, columns aligned:
+// swift-format-ignore-file
 import Primitives
 
 /// What the loop must know of an opcode before it runs: the gas that never varies, and the stack it needs. Heights are in bytes

@@ -58,7 +58,9 @@ enum Precompile: UInt8 {
 
     /// 0x0a to 0x11: over BLS12-381.
     private func run381(_ input: UnsafeRawBufferPointer, gas: Int64) throws(HaltReason) -> (output: Bytes, cost: Int64) {
-        func priced(_ cost: Int64, _ contract: (UnsafeRawBufferPointer) throws(HaltReason) -> Bytes) throws(HaltReason) -> (output: Bytes, cost: Int64) {
+        func priced(
+            _ cost: Int64, _ contract: (UnsafeRawBufferPointer) throws(HaltReason) -> Bytes
+        ) throws(HaltReason) -> (output: Bytes, cost: Int64) {
             try afford(cost, gas)
             return (try contract(input), cost)
         }
@@ -69,9 +71,11 @@ enum Precompile: UInt8 {
         switch self {
         case .pointEvaluation: return try priced(50000, BLS12381.evaluatePoint)
         case .addG1: return try priced(375, BLS12381.addG1)
-        case .sumG1: return try priced(BLS12381.price(ofSum: try count(160), single: 12000, discounts: BLS12381.discountsG1), BLS12381.sumG1)
+        case .sumG1:
+            return try priced(BLS12381.price(ofSum: try count(160), single: 12000, discounts: BLS12381.discountsG1), BLS12381.sumG1)
         case .addG2: return try priced(600, BLS12381.addG2)
-        case .sumG2: return try priced(BLS12381.price(ofSum: try count(288), single: 22500, discounts: BLS12381.discountsG2), BLS12381.sumG2)
+        case .sumG2:
+            return try priced(BLS12381.price(ofSum: try count(288), single: 22500, discounts: BLS12381.discountsG2), BLS12381.sumG2)
         case .pairing381: return try priced(37700 + 32600 * Int64(try count(384)), BLS12381.pairing)
         case .mapToG1: return try priced(5500, BLS12381.mapToG1)
         default: return try priced(23800, BLS12381.mapToG2)
@@ -133,8 +137,9 @@ enum ModularPowerCall {
         guard cost <= UInt128(gas) else { throw .outOfGas }
         if modulusCount == 0 { return ([], Int64(cost)) }
         guard exponentCount < 1 << 40 else { throw .outOfGas }
-        let output = modularPower(variableTime: padded(input, 96, baseCount), exponent: padded(input, 96 + baseCount, exponentCount),
-                                  modulus: padded(input, 96 + baseCount + exponentCount, modulusCount))
+        let output = modularPower(
+            variableTime: padded(input, 96, baseCount), exponent: padded(input, 96 + baseCount, exponentCount),
+            modulus: padded(input, 96 + baseCount + exponentCount, modulusCount))
         return (output, Int64(cost))
     }
 

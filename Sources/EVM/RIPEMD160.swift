@@ -36,7 +36,9 @@ enum RIPEMD160 {
         let bits = UInt64(input.count) * 8
         for i in 0..<8 { tail.append(UInt8(truncatingIfNeeded: bits >> (8 * UInt64(i)))) }
         tail.withUnsafeBytes { bytes in
-            for start in stride(from: 0, to: bytes.count, by: 64) { compress(&state, UnsafeRawBufferPointer(rebasing: bytes[start..<(start + 64)])) }
+            for start in stride(from: 0, to: bytes.count, by: 64) {
+                compress(&state, UnsafeRawBufferPointer(rebasing: bytes[start..<(start + 64)]))
+            }
         }
         return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) } }
     }
@@ -52,8 +54,10 @@ enum RIPEMD160 {
     }
     private static func rotate(_ x: UInt32, _ n: UInt32) -> UInt32 { x &<< n | x &>> (32 &- n) }
 
-    private static func line(_ h: [UInt32], _ block: UnsafeRawBufferPointer, _ order: [UInt8], _ shifts: [UInt8], _ constants: [UInt32],
-                             isRight: Bool) -> (UInt32, UInt32, UInt32, UInt32, UInt32) {
+    private static func line(
+        _ h: [UInt32], _ block: UnsafeRawBufferPointer, _ order: [UInt8], _ shifts: [UInt8], _ constants: [UInt32],
+        isRight: Bool
+    ) -> (UInt32, UInt32, UInt32, UInt32, UInt32) {
         var (a, b, c, d, e) = (h[0], h[1], h[2], h[3], h[4])
         for j in 0..<80 {
             let word = UInt32(littleEndian: block.loadUnaligned(fromByteOffset: 4 * Int(order[j]), as: UInt32.self))

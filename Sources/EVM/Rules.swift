@@ -15,51 +15,51 @@ public struct Rules: @unchecked Sendable {
     private(set) var opcodes = OpcodeTable.frontier
 
     // Transactions
-    private(set) var creationGas: UInt64 = 0                 // EIP-2
-    private(set) var nonZeroDataByteGas: UInt64 = 68         // EIP-2028
-    private(set) var floorTokenGas: UInt64 = 0               // EIP-7623: per token of data; 0: no floor
-    private(set) var initcodeWordGas: UInt64 = 0             // EIP-3860
-    private(set) var maximumInitcodeCount = Int.max          // EIP-3860
-    private(set) var maximumTransactionGas = UInt64.max      // EIP-7825
-    private(set) var refundQuotient: UInt64 = 2              // EIP-3529
-    private(set) var latestKind: UInt8 = 0                   // highest transaction type
-    private(set) var hasBaseFee = false                      // EIP-1559
-    private(set) var refusesSendersWithCode = false          // EIP-3607
-    private(set) var maximumBlobs = 0                        // EIP-4844, 7691, 7594
+    private(set) var creationGas: UInt64 = 0  // EIP-2
+    private(set) var nonZeroDataByteGas: UInt64 = 68  // EIP-2028
+    private(set) var floorTokenGas: UInt64 = 0  // EIP-7623: per token of data; 0: no floor
+    private(set) var initcodeWordGas: UInt64 = 0  // EIP-3860
+    private(set) var maximumInitcodeCount = Int.max  // EIP-3860
+    private(set) var maximumTransactionGas = UInt64.max  // EIP-7825
+    private(set) var refundQuotient: UInt64 = 2  // EIP-3529
+    private(set) var latestKind: UInt8 = 0  // highest transaction type
+    private(set) var hasBaseFee = false  // EIP-1559
+    private(set) var refusesSendersWithCode = false  // EIP-3607
+    private(set) var maximumBlobs = 0  // EIP-4844, 7691, 7594
     private(set) var blobFeeUpdateFraction: UInt64 = 0
-    private(set) var acceptsBlobTransactions = true          // our networks: no
-    private(set) var requiresReplayProtection = false        // our networks: yes, replay costs nothing where gas is free
-    private(set) var warmsBeneficiary = false                // EIP-3651
+    private(set) var acceptsBlobTransactions = true  // our networks: no
+    private(set) var requiresReplayProtection = false  // our networks: yes, replay costs nothing where gas is free
+    private(set) var warmsBeneficiary = false  // EIP-3651
 
     // Storage
     enum StorageMetering { case simple, net }
-    private(set) var storageMetering = StorageMetering.simple // EIP-1283, 2200
-    private(set) var storageSentryGas: Int64 = 0              // EIP-2200
-    private(set) var storageNoChangeGas: Int64 = 200          // EIP-1283; 800 by 2200; 100 by 2929
-    private(set) var storageResetGas: Int64 = 5000            // 2900 by 2929
-    private(set) var storageClearRefund: Int64 = 15000        // 4800 by 3529
-    private(set) var coldSlotSurcharge: Int64 = 0             // EIP-2929, above the warm cost
+    private(set) var storageMetering = StorageMetering.simple  // EIP-1283, 2200
+    private(set) var storageSentryGas: Int64 = 0  // EIP-2200
+    private(set) var storageNoChangeGas: Int64 = 200  // EIP-1283; 800 by 2200; 100 by 2929
+    private(set) var storageResetGas: Int64 = 5000  // 2900 by 2929
+    private(set) var storageClearRefund: Int64 = 15000  // 4800 by 3529
+    private(set) var coldSlotSurcharge: Int64 = 0  // EIP-2929, above the warm cost
     private(set) var coldAccountSurcharge: Int64 = 0
 
     // Machine
-    private(set) var expByteGas: Int64 = 10                   // EIP-160
-    private(set) var retains64th = false                      // EIP-150
-    private(set) var chargesDestroyToNewAccount = false       // EIP-150
-    private(set) var clearsEmptyAccounts = false              // EIP-161
-    private(set) var firstContractNonce: UInt64 = 0           // EIP-161
-    private(set) var maximumCodeCount = Int.max               // EIP-170
-    private(set) var failsOnUnpaidCode = false                // EIP-2
-    private(set) var refusesCodePrefix = false                // EIP-3541
-    private(set) var destroyRefund: Int64 = 24000             // 0 by 3529
-    private(set) var destroysOnlyCreated = false              // EIP-6780
-    private(set) var hasDelegation = false                    // EIP-7702
+    private(set) var expByteGas: Int64 = 10  // EIP-160
+    private(set) var retains64th = false  // EIP-150
+    private(set) var chargesDestroyToNewAccount = false  // EIP-150
+    private(set) var clearsEmptyAccounts = false  // EIP-161
+    private(set) var firstContractNonce: UInt64 = 0  // EIP-161
+    private(set) var maximumCodeCount = Int.max  // EIP-170
+    private(set) var failsOnUnpaidCode = false  // EIP-2
+    private(set) var refusesCodePrefix = false  // EIP-3541
+    private(set) var destroyRefund: Int64 = 24000  // 0 by 3529
+    private(set) var destroysOnlyCreated = false  // EIP-6780
+    private(set) var hasDelegation = false  // EIP-7702
 
     // Precompiles
     private(set) var lastPrecompile: UInt64 = 4
-    private(set) var hasP256Verify = false                    // EIP-7951
+    private(set) var hasP256Verify = false  // EIP-7951
     enum ModexpPricing { case eip198, eip2565, eip7883 }
     private(set) var modexpPricing = ModexpPricing.eip198
-    private(set) var cheapPairing = false                     // EIP-1108
+    private(set) var cheapPairing = false  // EIP-1108
 
     private func next(_ fork: Fork, _ change: (inout Rules) -> Void) -> Rules {
         var rules = self
@@ -163,22 +163,23 @@ extension Rules {
     }
 
     public init(fork: Fork) {
-        self = switch fork {
-        case .frontier: .frontier
-        case .homestead: .homestead
-        case .tangerineWhistle: .tangerineWhistle
-        case .spuriousDragon: .spuriousDragon
-        case .byzantium: .byzantium
-        case .constantinople: .constantinople
-        case .petersburg: .petersburg
-        case .istanbul: .istanbul
-        case .berlin: .berlin
-        case .london: .london
-        case .paris: .paris
-        case .shanghai: .shanghai
-        case .cancun: .cancun
-        case .prague: .prague
-        case .osaka: .osaka
-        }
+        self =
+            switch fork {
+            case .frontier: .frontier
+            case .homestead: .homestead
+            case .tangerineWhistle: .tangerineWhistle
+            case .spuriousDragon: .spuriousDragon
+            case .byzantium: .byzantium
+            case .constantinople: .constantinople
+            case .petersburg: .petersburg
+            case .istanbul: .istanbul
+            case .berlin: .berlin
+            case .london: .london
+            case .paris: .paris
+            case .shanghai: .shanghai
+            case .cancun: .cancun
+            case .prague: .prague
+            case .osaka: .osaka
+            }
     }
 }

@@ -3,8 +3,10 @@ import Primitives
 
 // Around the machine: what a transaction must fulfil, and what it pays before and after (yellow paper §6 and the EIPs named).
 
-func execute(_ tx: RecoveredTransaction, in block: BlockContext, over state: any StateReader,
-             mode: ExecutionMode) throws(ExecutionError) -> (ExecutionResult, StateDiff) {
+func execute(
+    _ tx: RecoveredTransaction, in block: BlockContext, over state: any StateReader,
+    mode: ExecutionMode
+) throws(ExecutionError) -> (ExecutionResult, StateDiff) {
     let payload = tx.payload, rules = block.rules, isCall = mode == .call
     let intrinsic: IntrinsicGas
     do throws(TransactionError) { intrinsic = try validate(payload, in: block, isCall: isCall) } catch { throw .invalid(error) }
@@ -76,15 +78,23 @@ private func validate(_ payload: TransactionPayload, in block: BlockContext, isC
     if payload.chainId == nil, rules.requiresReplayProtection, !isCall { throw .replayable }
     if payload.nonce == .max { throw .nonceExhausted }
     if !isCall, rules.hasBaseFee {
-        guard payload.maxPriorityFeePerGas <= payload.maxFeePerGas else { throw .tipAboveFee(fee: payload.maxFeePerGas, tip: payload.maxPriorityFeePerGas) }
-        guard payload.maxFeePerGas >= block.baseFeePerGas else { throw .feeBelowBaseFee(baseFee: block.baseFeePerGas, found: payload.maxFeePerGas) }
+        guard payload.maxPriorityFeePerGas <= payload.maxFeePerGas else {
+            throw .tipAboveFee(fee: payload.maxFeePerGas, tip: payload.maxPriorityFeePerGas)
+        }
+        guard payload.maxFeePerGas >= block.baseFeePerGas else {
+            throw .feeBelowBaseFee(baseFee: block.baseFeePerGas, found: payload.maxFeePerGas)
+        }
     }
     let limit = isCall ? UInt64(Int64.max) : min(block.gasLimit, UInt64(Int64.max))
     guard payload.gasLimit <= limit else { throw .gasLimitAboveBlock(limit: limit, found: payload.gasLimit) }
-    guard payload.gasLimit <= rules.maximumTransactionGas else { throw .gasLimitAboveMaximum(limit: rules.maximumTransactionGas, found: payload.gasLimit) }
+    guard payload.gasLimit <= rules.maximumTransactionGas else {
+        throw .gasLimitAboveMaximum(limit: rules.maximumTransactionGas, found: payload.gasLimit)
+    }
     if payload.to == nil {
         guard payload.kind != .blob, payload.kind != .setCode else { throw .recipientAbsent }
-        guard payload.data.count <= rules.maximumInitcodeCount else { throw .initcodeTooLarge(limit: rules.maximumInitcodeCount, found: payload.data.count) }
+        guard payload.data.count <= rules.maximumInitcodeCount else {
+            throw .initcodeTooLarge(limit: rules.maximumInitcodeCount, found: payload.data.count)
+        }
     }
     if payload.kind == .setCode, payload.authorizations.isEmpty { throw .authorizationsAbsent }
     if payload.kind == .blob { try validateBlobs(payload, in: block, isCall: isCall) }
@@ -95,7 +105,9 @@ private func validate(_ payload: TransactionPayload, in block: BlockContext, isC
 
 private func validateBlobs(_ payload: TransactionPayload, in block: BlockContext, isCall: Bool) throws(TransactionError) {
     guard !payload.blobHashes.isEmpty else { throw .blobsAbsent }
-    guard payload.blobHashes.count <= block.rules.maximumBlobs else { throw .tooManyBlobs(limit: block.rules.maximumBlobs, found: payload.blobHashes.count) }
+    guard payload.blobHashes.count <= block.rules.maximumBlobs else {
+        throw .tooManyBlobs(limit: block.rules.maximumBlobs, found: payload.blobHashes.count)
+    }
     for hash in payload.blobHashes where hash[0] != 1 { throw .blobHashVersion(hash[0]) }
     guard isCall || payload.maxFeePerBlobGas >= block.blobBaseFee else {
         throw .blobFeeTooLow(blobBaseFee: block.blobBaseFee, found: payload.maxFeePerBlobGas)
@@ -103,13 +115,17 @@ private func validateBlobs(_ payload: TransactionPayload, in block: BlockContext
 }
 
 /// What the sender's account must have; nil: all is well.
-private func senderFault(_ payload: TransactionPayload, _ sender: Int, _ journal: inout Journal, _ rules: Rules,
-                         isCall: Bool) throws(StateUnavailable) -> TransactionError? {
+private func senderFault(
+    _ payload: TransactionPayload, _ sender: Int, _ journal: inout Journal, _ rules: Rules,
+    isCall: Bool
+) throws(StateUnavailable) -> TransactionError? {
     let balance = journal.balance(sender), nonce = journal.nonce(sender)
     if isCall { return balance < payload.value ? .insufficientBalance(needed: payload.value, found: balance) : nil }
     if payload.nonce < nonce { return .nonceTooLow(expected: nonce, found: payload.nonce) }
     if payload.nonce > nonce { return .nonceTooHigh(expected: nonce, found: payload.nonce) }
-    if rules.refusesSendersWithCode, let code = try journal.code(sender), !rules.hasDelegation || code.delegate == nil { return .senderHasCode }
+    if rules.refusesSendersWithCode, let code = try journal.code(sender), !rules.hasDelegation || code.delegate == nil {
+        return .senderHasCode
+    }
     let (gas, gasHigh) = payload.maxFeePerGas.multipliedFull(by: U256(payload.gasLimit))
     let (blobs, blobsHigh) = payload.maxFeePerBlobGas.multipliedFull(by: U256(BlobGas.perBlob * UInt64(payload.blobHashes.count)))
     let (fees, overflow) = gas.addingReportingOverflow(blobs)
@@ -136,7 +152,8 @@ extension Machine {
     /// EIP-7702, step by step; a tuple that fails a check is skipped.
     private mutating func apply(_ authorization: Authorization) throws(StateUnavailable) {
         guard authorization.chainId.isZero || authorization.chainId == block.chainId, authorization.nonce < .max,
-              let authority = authorization.authority else { return }
+            let authority = authorization.authority
+        else { return }
         let account = try journal.account(U256(authority))
         _ = journal.warm(account)
         if let code = try journal.code(account), code.delegate == nil { return }
@@ -152,25 +169,33 @@ extension Machine {
     }
 
     /// Gives back what was not used, pays the beneficiary.
-    mutating func settle(_ payload: TransactionPayload, _ sender: Int, _ intrinsic: IntrinsicGas, gasLeft: Int64,
-                         price: U256) throws(StateUnavailable) -> (ExecutionResult, StateDiff) {
+    mutating func settle(
+        _ payload: TransactionPayload, _ sender: Int, _ intrinsic: IntrinsicGas, gasLeft: Int64,
+        price: U256
+    ) throws(StateUnavailable) -> (ExecutionResult, StateDiff) {
         let spent = payload.gasLimit - UInt64(gasLeft)
         let refunded = min(UInt64(max(0, journal.refund)), spent / rules.refundQuotient)
         let used = max(spent - refunded, intrinsic.floor)
         if !price.isZero { journal.setBalance(sender, journal.balance(sender) &+ price &* U256(payload.gasLimit - used)) }
         let tip = rules.hasBaseFee && !price.isZero ? price &- block.baseFeePerGas : price
         let beneficiary = try journal.account(U256(block.beneficiary))
-        if tip.isZero { journal.touch(beneficiary) } else { journal.setBalance(beneficiary, journal.balance(beneficiary) &+ tip &* U256(used)) }
+        if tip.isZero {
+            journal.touch(beneficiary)
+        } else {
+            journal.setBalance(beneficiary, journal.balance(beneficiary) &+ tip &* U256(used))
+        }
         return (result(gasUsed: used, gasRefunded: refunded), journal.diff())
     }
 
     func result(gasUsed: UInt64, gasRefunded: UInt64) -> ExecutionResult {
-        let outcome: ExecutionResult.Outcome = switch exit {
-        case Exit.success: .success(output: output)
-        case Exit.revert: .revert(output: output)
-        default: .halt(HaltReason(rawValue: exit)!)
-        }
-        return ExecutionResult(outcome: outcome, gasUsed: gasUsed, gasRefunded: gasRefunded, logs: exit == Exit.success ? journal.logs : [],
-                               createdAddress: exit == Exit.success ? createdByTransaction.map { Address($0) } : nil)
+        let outcome: ExecutionResult.Outcome =
+            switch exit {
+            case Exit.success: .success(output: output)
+            case Exit.revert: .revert(output: output)
+            default: .halt(HaltReason(rawValue: exit)!)
+            }
+        return ExecutionResult(
+            outcome: outcome, gasUsed: gasUsed, gasRefunded: gasRefunded, logs: exit == Exit.success ? journal.logs : [],
+            createdAddress: exit == Exit.success ? createdByTransaction.map { Address($0) } : nil)
     }
 }

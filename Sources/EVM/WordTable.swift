@@ -8,8 +8,8 @@ struct WordTable {
     private(set) var count = 0
     private var keys: UnsafeMutablePointer<U256>
     private var tags: UnsafeMutablePointer<UInt32>
-    private var buckets: UnsafeMutablePointer<UInt32>      // index + 1; 0: free
-    private var capacity: Int                              // of buckets, a power of two; keys fill at most half
+    private var buckets: UnsafeMutablePointer<UInt32>  // index + 1; 0: free
+    private var capacity: Int  // of buckets, a power of two; keys fill at most half
 
     private static let initialCapacity = 64
     private static let seed = UInt64(bitPattern: Int64(Hasher().finalize())) | 1

@@ -17,7 +17,9 @@ package enum Evidence {
     ///   - original: content of a record, compared chunk by chunk.
     ///   - authorities: nil: tokens are not checked, and cover nothing.
     /// - Cost: q recoveries a header (45 µs each), one keccak of each proof's nodes.
-    package static func verify(_ file: Bytes, expectedGenesis: Hash32?, original: Bytes? = nil, authorities: TimeStampAuthorities? = nil) -> Verdict {
+    package static func verify(
+        _ file: Bytes, expectedGenesis: Hash32?, original: Bytes? = nil, authorities: TimeStampAuthorities? = nil
+    ) -> Verdict {
         var verification = Verification(expectedGenesis: expectedGenesis, original: original, authorities: authorities)
         do throws(EvidenceFailure) {
             let claim = try verification.run(file)
@@ -36,7 +38,9 @@ struct Verification {
         (self.expectedGenesis, self.original, self.authorities) = (expectedGenesis, original, authorities)
     }
 
-    mutating func step<T>(_ row: String, _ title: String, _ body: (inout [String]) throws(EvidenceFailure) -> T) throws(EvidenceFailure) -> T {
+    mutating func step<T>(
+        _ row: String, _ title: String, _ body: (inout [String]) throws(EvidenceFailure) -> T
+    ) throws(EvidenceFailure) -> T {
         var details: [String] = []
         do throws(EvidenceFailure) {
             let result = try body(&details)
@@ -71,15 +75,18 @@ struct Verification {
             details.append("\(proven.receipts.count) receipts, \(proven.slots.count) storage slots")
             return proven
         }
-        let subject: Verdict.Subject = switch file.subject {
-        case .record(let section): .record(try checkRecord(section, file, proven))
-        case .settlement(let section): .settlement(try checkSettlement(section, network, proven))
-        }
+        let subject: Verdict.Subject =
+            switch file.subject {
+            case .record(let section): .record(try checkRecord(section, file, proven))
+            case .settlement(let section): .settlement(try checkSettlement(section, network, proven))
+            }
         let stamps = try step("10", "time-stamp tokens") { [authorities] details throws(EvidenceFailure) in
             try checkTokens(file, chain, network, authorities, &details)
         }
-        return Verdict.Claim(chain: .init(name: network.configuration.name, chainId: network.configuration.chainId, genesis: network.hash,
-                                          isOnOwnWord: expectedGenesis == nil, changes: chain.changes, stamps: stamps), subject: subject)
+        return Verdict.Claim(
+            chain: .init(
+                name: network.configuration.name, chainId: network.configuration.chainId, genesis: network.hash,
+                isOnOwnWord: expectedGenesis == nil, changes: chain.changes, stamps: stamps), subject: subject)
     }
 }
 
@@ -99,11 +106,14 @@ struct Network {
         guard let vanity = extra?.vanity ?? Hash32(header.extraData) else { throw .malformed(path: "genesis.extraData") }
         let configurationHash = keccak256(file.config.canonical)
         guard configurationHash == vanity else { throw .configurationMismatch(expected: vanity, found: configurationHash) }
-        do throws(GenesisError) { configuration = try GenesisConfiguration(file.config) } catch { throw .malformed(path: "config: \(error)") }
+        do throws(GenesisError) { configuration = try GenesisConfiguration(file.config) } catch {
+            throw .malformed(path: "config: \(error)")
+        }
         guard configuration.mode != .public, let extra else { throw .notFinal }
         guard extra.round == 0, extra.seals.isEmpty else { throw .malformed(path: "genesis.extraData") }
         self.header = header
-        details.append("chain \(configuration.chainId) \"\(configuration.name)\", genesis \(hash)\(expected == nil ? ", on the file's own word" : "")")
+        details.append(
+            "chain \(configuration.chainId) \"\(configuration.name)\", genesis \(hash)\(expected == nil ? ", on the file's own word" : "")")
     }
 }
 
@@ -122,8 +132,13 @@ struct SealedChain {
                 self.headers.append(try follower.follow(header, next: entry.next))
                 times.append(follower.timeMilliseconds)
                 if follower.validators != before {
-                    changes.append(.init(block: header.number, timeMilliseconds: follower.timeMilliseconds, before: before.addresses, after: follower.validators.addresses))
-                    details.append("block \(header.number): validators \(before.count) -> \(follower.validators.count), commitment \(Hex.print(follower.validators.commitment))")
+                    changes.append(
+                        .init(
+                            block: header.number, timeMilliseconds: follower.timeMilliseconds, before: before.addresses,
+                            after: follower.validators.addresses))
+                    details.append(
+                        "block \(header.number): validators \(before.count) -> \(follower.validators.count), commitment \(Hex.print(follower.validators.commitment))"
+                    )
                 }
             }
         } catch { throw .follow(error) }
@@ -157,7 +172,9 @@ struct Proven {
     private static func receipt(_ proof: EvidenceFile.ReceiptProof, _ sealed: SealedHeader) throws(EvidenceFailure) -> ProvenReceipt {
         let header = sealed.header, n = header.number, path = EvidenceFailure.receiptPath(block: n, index: proof.index)
         let bytes: Bytes?
-        do throws(ProofError) { bytes = try Proof.verify(proof.proof, root: header.receiptsRoot, key: Trie.indexKey(Int(proof.index))) } catch { throw path }
+        do throws(ProofError) {
+            bytes = try Proof.verify(proof.proof, root: header.receiptsRoot, key: Trie.indexKey(Int(proof.index)))
+        } catch { throw path }
         guard let bytes, isPath(proof.proof, from: header.receiptsRoot) else { throw path }
         let receipt: Receipt, time: UInt64
         do throws(RLPError) { receipt = try Receipt(encoded: bytes) } catch { throw path }
@@ -167,8 +184,11 @@ struct Proven {
     }
 
     private mutating func addStorage(_ proof: EvidenceFile.StorageProof, _ header: Header) throws(EvidenceFailure) {
-        let stated = TrieAccount(nonce: proof.nonce, balance: proof.balance, storageRoot: proof.storageHash, codeHash: proof.codeHash), account: TrieAccount?
-        do throws(ProofError) { account = try TrieAccount.verify(proof.accountProof, stateRoot: header.stateRoot, address: proof.address) } catch { throw .accountPath(block: header.number) }
+        let stated = TrieAccount(nonce: proof.nonce, balance: proof.balance, storageRoot: proof.storageHash, codeHash: proof.codeHash),
+            account: TrieAccount?
+        do throws(ProofError) {
+            account = try TrieAccount.verify(proof.accountProof, stateRoot: header.stateRoot, address: proof.address)
+        } catch { throw .accountPath(block: header.number) }
         guard account == stated, Self.isPath(proof.accountProof, from: header.stateRoot) else { throw .accountPath(block: header.number) }
         for slot in proof.slots {
             let value: U256
@@ -192,12 +212,14 @@ struct Proven {
 
     /// All events of this name that the fixed address of the contract emitted.
     func logs(_ contract: Contract, _ event: String) -> [ProvenLog] {
-        receipts.flatMap { receipt in Self.events(contract, receipt.receipt).filter { $0.name == event }.map { ProvenLog(receipt: receipt, event: $0) } }
+        receipts.flatMap { receipt in
+            Self.events(contract, receipt.receipt).filter { $0.name == event }.map { ProvenLog(receipt: receipt, event: $0) }
+        }
     }
     static func events(_ contract: Contract, _ receipt: Receipt) -> [ContractEvent] { receipt.logs.compactMap { event(contract, $0) } }
     static func event(_ contract: Contract, _ log: Log) -> ContractEvent? {
         guard log.address == contract.address else { return nil }
-        do throws(ABIError) { return try contract.abi.decode(log) } catch { return nil }        // no event of ours: no event at all
+        do throws(ABIError) { return try contract.abi.decode(log) } catch { return nil }  // no event of ours: no event at all
     }
 
     func recorded(_ id: Hash32) -> ProvenLog? { logs(.records, "Recorded").first { $0.event["record"].asHash == id } }

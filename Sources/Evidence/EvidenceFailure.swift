@@ -44,7 +44,8 @@ extension EvidenceFailure: CustomStringConvertible {
         switch self {
         case .malformed(let path): "malformed(\(path))"
         case .foreignGenesis(let expected, let found): "foreignGenesis: expected \(expected), the file is of \(found)"
-        case .configurationMismatch(let expected, let found): "configurationMismatch: genesis names \(expected), the file's config hashes to \(found)"
+        case .configurationMismatch(let expected, let found):
+            "configurationMismatch: genesis names \(expected), the file's config hashes to \(found)"
         case .notFinal: "notFinal: blocks of a public chain are never final"
         case .follow(let error): Self.text(error)
         case .receiptPath(let n, let index): "receiptPath(\(n), \(index))"

@@ -11,7 +11,8 @@ import Primitives
 extension EvidenceFile {
     package var json: JSON {
         var top: [String: JSON] = [
-            "format": .string(Self.format), "genesis": JSON(genesis), "config": config, "headers": .array(headers.map(\.json)), "anchors": [],
+            "format": .string(Self.format), "genesis": JSON(genesis), "config": config, "headers": .array(headers.map(\.json)),
+            "anchors": [],
             "endorsements": .array(endorsements.map { ["block": .quantity($0.block), "index": .quantity($0.index)] }),
         ]
         switch subject {
@@ -28,7 +29,9 @@ extension EvidenceFile.Entry {
     var json: JSON {
         var members: [String: JSON] = ["header": JSON(header)]
         if let next { members["next"] = .array(next.map { JSON($0) }) }
-        if !receipts.isEmpty { members["receipts"] = .array(receipts.map { ["index": .quantity($0.index), "proof": .array($0.proof.map { JSON($0) })] }) }
+        if !receipts.isEmpty {
+            members["receipts"] = .array(receipts.map { ["index": .quantity($0.index), "proof": .array($0.proof.map { JSON($0) })] })
+        }
         if !storage.isEmpty { members["storage"] = .array(storage.map(\.json)) }
         if !tokens.isEmpty { members["tokens"] = .array(tokens.map { .string(Base64.print($0)) }) }
         return .object(members)
@@ -37,9 +40,13 @@ extension EvidenceFile.Entry {
 
 extension EvidenceFile.StorageProof {
     package var json: JSON {
-        ["address": JSON(address), "nonce": .quantity(nonce), "balance": .quantity(balance), "storageHash": JSON(storageHash), "codeHash": JSON(codeHash),
-         "accountProof": .array(accountProof.map { JSON($0) }),
-         "storageProof": .array(slots.map { ["key": .quantity($0.key), "value": .quantity($0.value), "proof": .array($0.proof.map { JSON($0) })] })]
+        [
+            "address": JSON(address), "nonce": .quantity(nonce), "balance": .quantity(balance), "storageHash": JSON(storageHash),
+            "codeHash": JSON(codeHash),
+            "accountProof": .array(accountProof.map { JSON($0) }),
+            "storageProof": .array(
+                slots.map { ["key": .quantity($0.key), "value": .quantity($0.value), "proof": .array($0.proof.map { JSON($0) })] }),
+        ]
     }
     /// An answer of `eth_getProof`.
     package init(_ json: JSON) throws(EvidenceFailure) { self = try Reader(json, "storage").storageProof() }
@@ -49,15 +56,18 @@ extension RecordSection {
     var json: JSON {
         var members: [String: JSON] = [
             "id": JSON(id), "author": JSON(author), "schema": JSON(schema), "commitment": JSON(commitment), "leaf": JSON(leaf),
-            "path": .array(path.map { step in
-                switch step {
-                case .left(let hash): ["left": JSON(hash)]
-                case .right(let hash): ["right": JSON(hash)]
-                }
-            }),
+            "path": .array(
+                path.map { step in
+                    switch step {
+                    case .left(let hash): ["left": JSON(hash)]
+                    case .right(let hash): ["right": JSON(hash)]
+                    }
+                }),
         ]
         if let content {
-            members["content"] = ["salt": JSON(content.salt), "count": .quantity(content.count), "chunks": .array(content.chunks.map { JSON($0) })]
+            members["content"] = [
+                "salt": JSON(content.salt), "count": .quantity(content.count), "chunks": .array(content.chunks.map { JSON($0) }),
+            ]
         }
         return .object(members)
     }
@@ -67,11 +77,16 @@ extension SettlementSection {
     var json: JSON {
         func structure<S: SignedStructure>(_: S.Type, _ value: ABI.Value) -> JSON { StructureText.json(S.typeText, value) }
         return [
-            "job": .quantity(job), "state": .quantity(state), "attempt": .quantity(UInt64(attempt)), "orderHash": JSON(orderHash), "session": JSON(session),
+            "job": .quantity(job), "state": .quantity(state), "attempt": .quantity(UInt64(attempt)), "orderHash": JSON(orderHash),
+            "session": JSON(session),
             "transcript": JSON(transcript), "outputHash": JSON(outputHash), "timestamp": .quantity(timestamp),
             "order": structure(Order.self, order.abi), "inputs": .array(inputs.map { structure(Input.self, $0.abi) }),
             "seats": .array(seats.map { structure(Seat.self, $0.abi) }), "lines": .array(lines.map { JSON($0.hash) }),
-            "output": structure(Output.self, .tuple([.uint(UInt64(output.delivery)), .array(output.boxes.map { .bytes32($0) }), .array(output.parts.map { .bytes32($0) })])),
+            "output": structure(
+                Output.self,
+                .tuple([
+                    .uint(UInt64(output.delivery)), .array(output.boxes.map { .bytes32($0) }), .array(output.parts.map { .bytes32($0) }),
+                ])),
             "attestations": .array(attestations.map { JSON($0) }),
         ]
     }
@@ -108,7 +123,9 @@ extension EvidenceFile {
     package init(parsing text: Bytes) throws(EvidenceFailure) {
         guard text.count <= Self.maximumBytes else { throw .malformed(path: "file of \(text.count) bytes") }
         let json: JSON
-        do throws(JSONError) { json = try JSON(parsing: text, maximumDepth: Self.maximumDepth, maximumValues: Self.maximumValues) } catch { throw .malformed(path: "JSON: \(error)") }
+        do throws(JSONError) { json = try JSON(parsing: text, maximumDepth: Self.maximumDepth, maximumValues: Self.maximumValues) } catch {
+            throw .malformed(path: "JSON: \(error)")
+        }
         let canonical = json.canonical
         guard canonical == text else {
             let same = zip(canonical, text).prefix { $0 == $1 }.count
@@ -211,7 +228,9 @@ private struct Reader {
         }
         if has("tokens") {
             for reader in try self["tokens"].list(maximum: EvidenceFile.maximumTokens, minimum: 1) {
-                guard let token = reader.json.asString.flatMap(Base64.parse), (1...TimeStamp.maximumBytes).contains(token.count) else { throw reader.malformed }
+                guard let token = reader.json.asString.flatMap(Base64.parse), (1...TimeStamp.maximumBytes).contains(token.count) else {
+                    throw reader.malformed
+                }
                 entry.tokens.append(token)
             }
         }
@@ -225,8 +244,10 @@ private struct Reader {
             try reader.keys(["key", "value", "proof"])
             slots.append(.init(key: try reader["key"].word(), value: try reader["value"].word(), proof: try reader["proof"].nodes()))
         }
-        return .init(address: try self["address"].address(), nonce: try self["nonce"].number(), balance: try self["balance"].word(),
-                     storageHash: try self["storageHash"].hash(), codeHash: try self["codeHash"].hash(), accountProof: try self["accountProof"].nodes(), slots: slots)
+        return .init(
+            address: try self["address"].address(), nonce: try self["nonce"].number(), balance: try self["balance"].word(),
+            storageHash: try self["storageHash"].hash(), codeHash: try self["codeHash"].hash(),
+            accountProof: try self["accountProof"].nodes(), slots: slots)
     }
 
     func record() throws(EvidenceFailure) -> RecordSection {
@@ -245,25 +266,35 @@ private struct Reader {
             guard UInt64(chunks.count) == (count + chunkBytes - 1) / chunkBytes else { throw reader["chunks"].malformed }
             content = .init(salt: try reader["salt"].hash(), count: count, chunks: chunks)
         }
-        return RecordSection(id: try self["id"].hash(), author: try self["author"].address(), schema: try self["schema"].hash(),
-                             commitment: try self["commitment"].hash(), leaf: try self["leaf"].hash(), path: path, content: content)
+        return RecordSection(
+            id: try self["id"].hash(), author: try self["author"].address(), schema: try self["schema"].hash(),
+            commitment: try self["commitment"].hash(), leaf: try self["leaf"].hash(), path: path, content: content)
     }
 
     func settlement() throws(EvidenceFailure) -> SettlementSection {
-        try keys(["job", "state", "attempt", "orderHash", "session", "transcript", "outputHash", "timestamp", "order", "inputs", "seats", "lines", "output", "attestations"])
+        try keys([
+            "job", "state", "attempt", "orderHash", "session", "transcript", "outputHash", "timestamp", "order", "inputs", "seats", "lines",
+            "output", "attestations",
+        ])
         typealias Section = SettlementSection
         var inputs: [Input] = [], seats: [Seat] = [], lines: [U256] = [], attestations: [Bytes] = []
-        for reader in try self["inputs"].list(maximum: Section.maximumUses) { inputs.append(Input(abi: try reader.structure(Input.typeText))) }
-        for reader in try self["seats"].list(maximum: Section.maximumSeats, minimum: 1) { seats.append(Seat(abi: try reader.structure(Seat.typeText))) }
+        for reader in try self["inputs"].list(maximum: Section.maximumUses) {
+            inputs.append(Input(abi: try reader.structure(Input.typeText)))
+        }
+        for reader in try self["seats"].list(maximum: Section.maximumSeats, minimum: 1) {
+            seats.append(Seat(abi: try reader.structure(Seat.typeText)))
+        }
         for hash in try self["lines"].hashes(maximum: Section.maximumLines) { lines.append(U256(hash)) }
         for reader in try self["attestations"].list(maximum: seats.count) { attestations.append(try reader.bytes(maximum: 65)) }
         let output = try self["output"].structure(Output.typeText)
-        return Section(job: try self["job"].word(), state: try self["state"].number(), attempt: UInt8(try self["attempt"].word(bits: 8).l0),
-                       orderHash: try self["orderHash"].hash(), session: try self["session"].hash(), transcript: try self["transcript"].hash(),
-                       outputHash: try self["outputHash"].hash(), timestamp: try self["timestamp"].number(),
-                       order: Order(abi: try self["order"].structure(Order.typeText)), inputs: inputs, seats: seats, lines: lines,
-                       output: Output(delivery: UInt8(output[0].asUInt64), boxes: output[1].asList.map(\.asHash), parts: output[2].asList.map(\.asHash)),
-                       attestations: attestations)
+        return Section(
+            job: try self["job"].word(), state: try self["state"].number(), attempt: UInt8(try self["attempt"].word(bits: 8).l0),
+            orderHash: try self["orderHash"].hash(), session: try self["session"].hash(), transcript: try self["transcript"].hash(),
+            outputHash: try self["outputHash"].hash(), timestamp: try self["timestamp"].number(),
+            order: Order(abi: try self["order"].structure(Order.typeText)), inputs: inputs, seats: seats, lines: lines,
+            output: Output(
+                delivery: UInt8(output[0].asUInt64), boxes: output[1].asList.map(\.asHash), parts: output[2].asList.map(\.asHash)),
+            attestations: attestations)
     }
 
     /// Members in order, each checked by its type.
@@ -285,7 +316,9 @@ private struct Reader {
         case "bytes32": return .bytes32(try hash())
         case "Use": return try structure(Use.typeText)
         default:
-            guard type.hasPrefix("uint"), let bits = Int(type.dropFirst(4)) else { preconditionFailure("no structure of ours has a \(type)") }
+            guard type.hasPrefix("uint"), let bits = Int(type.dropFirst(4)) else {
+                preconditionFailure("no structure of ours has a \(type)")
+            }
             return .word(try word(bits: bits))
         }
     }

@@ -42,7 +42,9 @@ package struct EvidenceFile: Sendable, Equatable {
         /// RFC 3161 tokens over the SHA-256 of the block hash, DER.
         package var tokens: [Bytes]
 
-        package init(header: Bytes, next: [Address]? = nil, receipts: [ReceiptProof] = [], storage: [StorageProof] = [], tokens: [Bytes] = []) {
+        package init(
+            header: Bytes, next: [Address]? = nil, receipts: [ReceiptProof] = [], storage: [StorageProof] = [], tokens: [Bytes] = []
+        ) {
             (self.header, self.next, self.receipts, self.storage, self.tokens) = (header, next, receipts, storage, tokens)
         }
     }
@@ -71,7 +73,9 @@ package struct EvidenceFile: Sendable, Equatable {
         package var accountProof: [Bytes]
         package var slots: [Slot]
 
-        package init(address: Address, nonce: UInt64, balance: U256, storageHash: Hash32, codeHash: Hash32, accountProof: [Bytes], slots: [Slot]) {
+        package init(
+            address: Address, nonce: UInt64, balance: U256, storageHash: Hash32, codeHash: Hash32, accountProof: [Bytes], slots: [Slot]
+        ) {
             (self.address, self.nonce, self.balance, self.storageHash) = (address, nonce, balance, storageHash)
             (self.codeHash, self.accountProof, self.slots) = (codeHash, accountProof, slots)
         }
@@ -104,7 +108,9 @@ package struct RecordSection: Sendable, Equatable {
     package static let maximumPath = 32
 
     package init(id: Hash32, author: Address, schema: Hash32, commitment: Hash32, leaf: Hash32, path: [Step] = [], content: Content?) {
-        (self.id, self.author, self.schema, self.commitment, self.leaf, self.path, self.content) = (id, author, schema, commitment, leaf, path, content)
+        (self.id, self.author, self.schema, self.commitment, self.leaf, self.path, self.content) = (
+            id, author, schema, commitment, leaf, path, content
+        )
     }
     /// A record of one leaf.
     package init(author: Address, schema: Hash32, content: Content) {
@@ -176,17 +182,24 @@ package struct SettlementSection: Sendable, Equatable {
     package static let maximumLines = 32, maximumSeats = 4, maximumUses = 16
     package static let settled: UInt64 = 5
 
-    package init(job: U256, state: UInt64 = settled, attempt: UInt8, orderHash: Hash32, session: Hash32, transcript: Hash32, outputHash: Hash32, timestamp: UInt64,
-                 order: Order, inputs: [Input], seats: [Seat], lines: [U256], output: Output, attestations: [Bytes]) {
+    package init(
+        job: U256, state: UInt64 = settled, attempt: UInt8, orderHash: Hash32, session: Hash32, transcript: Hash32, outputHash: Hash32,
+        timestamp: UInt64,
+        order: Order, inputs: [Input], seats: [Seat], lines: [U256], output: Output, attestations: [Bytes]
+    ) {
         (self.job, self.state, self.attempt, self.orderHash, self.session) = (job, state, attempt, orderHash, session)
         (self.transcript, self.outputHash, self.timestamp) = (transcript, outputHash, timestamp)
-        (self.order, self.inputs, self.seats, self.lines, self.output, self.attestations) = (order, inputs, seats, lines, output, attestations)
+        (self.order, self.inputs, self.seats, self.lines, self.output, self.attestations) = (
+            order, inputs, seats, lines, output, attestations
+        )
     }
 
     /// `keccak256(abi.encode(job, state, attempt, order, session, keccak256(lines), transcript, output, timestamp))`.
     package var fact: Hash32 {
-        let words = [job, U256(state), U256(UInt64(attempt)), U256(orderHash), U256(session), U256(keccak256(lines.flatMap(\.bytes))),
-                     U256(transcript), U256(outputHash), U256(timestamp)]
+        let words = [
+            job, U256(state), U256(UInt64(attempt)), U256(orderHash), U256(session), U256(keccak256(lines.flatMap(\.bytes))),
+            U256(transcript), U256(outputHash), U256(timestamp),
+        ]
         return keccak256(words.flatMap(\.bytes))
     }
     /// Where Market keeps the fact: slot 0, key `job`; Vyper hashes the slot first.

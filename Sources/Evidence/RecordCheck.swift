@@ -10,7 +10,8 @@ extension Verification {
             let commitment = section.content?.commitment ?? section.commitment
             let leaf = RecordSection.leaf(recorded.event["author"].asAddress, recorded.event["schema"].asHash, commitment)
             guard leaf == section.leaf, commitment == section.commitment, recorded.event["author"].asAddress == section.author,
-                  recorded.event["schema"].asHash == section.schema else { throw .leafMismatch(expected: section.leaf, found: leaf) }
+                recorded.event["schema"].asHash == section.schema
+            else { throw .leafMismatch(expected: section.leaf, found: leaf) }
             let expected = recorded.event["root"].asHash
             guard section.root == expected else { throw .treePath(expected: expected, found: section.root) }
             details.append("recorded by \(section.author) in block \(place.place.block) at \(Verdict.time(place.timeMilliseconds))")
@@ -19,7 +20,9 @@ extension Verification {
         try step("7a", "content, endorsements, disputes") { [original] details throws(EvidenceFailure) in
             if let original { try Self.compare(original, section.content, &details) }
             for (i, wanted) in file.endorsements.enumerated() {
-                let found = proven.logs(.records, "Endorsed").filter { $0.receipt.place == wanted && $0.event["record"].asHash == section.id }
+                let found = proven.logs(.records, "Endorsed").filter {
+                    $0.receipt.place == wanted && $0.event["record"].asHash == section.id
+                }
                 guard !found.isEmpty else { throw .endorsementInvalid(i) }
                 for log in found {
                     let who = log.event["endorser"].asAddress, isDispute = log.event["verdict"].asWord == 2
@@ -30,14 +33,18 @@ extension Verification {
             withdrawn = proven.logs(.records, "Withdrawn").first { $0.event["record"].asHash == section.id }?.receipt.place.block
             if let withdrawn { details.append("withdrawn by its author in block \(withdrawn)") }
         }
-        return Verdict.Record(id: section.id, author: section.author, schema: section.schema, commitment: section.commitment,
-                              block: place.place.block, timeMilliseconds: place.timeMilliseconds, endorsedBy: endorsed, disputedBy: disputed, withdrawnInBlock: withdrawn)
+        return Verdict.Record(
+            id: section.id, author: section.author, schema: section.schema, commitment: section.commitment,
+            block: place.place.block, timeMilliseconds: place.timeMilliseconds, endorsedBy: endorsed, disputedBy: disputed,
+            withdrawnInBlock: withdrawn)
     }
 
     private static func compare(_ original: Bytes, _ content: RecordSection.Content?, _ details: inout [String]) throws(EvidenceFailure) {
         guard let content else { throw .contentMismatch(chunk: 0) }
         let chunks = RecordSection.Content.chunks(original), same = zip(chunks, content.chunks).prefix { $0 == $1 }.count
-        guard same == max(chunks.count, content.chunks.count), UInt64(original.count) == content.count else { throw .contentMismatch(chunk: same) }
+        guard same == max(chunks.count, content.chunks.count), UInt64(original.count) == content.count else {
+            throw .contentMismatch(chunk: same)
+        }
         details.append("the original has these \(content.count) bytes")
     }
 }

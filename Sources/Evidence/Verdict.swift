@@ -45,7 +45,9 @@ package struct Verdict: Sendable, Equatable {
         package let stamps: [Stamp]
 
         /// The earliest token over this change.
-        package func stamp(of change: Change) -> Stamp? { stamps.filter { $0.block == change.block }.min { $0.stamp.timeMilliseconds < $1.stamp.timeMilliseconds } }
+        package func stamp(of change: Change) -> Stamp? {
+            stamps.filter { $0.block == change.block }.min { $0.stamp.timeMilliseconds < $1.stamp.timeMilliseconds }
+        }
     }
     /// A block after which other validators are in charge.
     package struct Change: Sendable, Equatable {
@@ -91,7 +93,8 @@ package struct Verdict: Sendable, Equatable {
         var out = ""
         for scalar in text.unicodeScalars.prefix(maximumShown) {
             switch scalar.properties.generalCategory {
-            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: out += "\\u{\(String(scalar.value, radix: 16))}"
+            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
+                out += "\\u{\(String(scalar.value, radix: 16))}"
             default: out.unicodeScalars.append(scalar)
             }
         }

@@ -44,7 +44,9 @@ extension Verdict {
     }
 
     private static func proved(_ record: Record, _ chain: Chain) -> String {
-        func people(_ list: [Address], _ verb: String) -> String { list.isEmpty ? "" : "<li>\(verb) by \(list.map { HTML.code("\($0)") }.joined(separator: ", "))</li>" }
+        func people(_ list: [Address], _ verb: String) -> String {
+            list.isEmpty ? "" : "<li>\(verb) by \(list.map { HTML.code("\($0)") }.joined(separator: ", "))</li>"
+        }
         return """
             <h2>What is proved</h2>
             <p>Not later than <b>\(time(record.timeMilliseconds))</b>, the holder of account \(HTML.code("\(record.author)")) recorded with the alliance
@@ -72,14 +74,17 @@ extension Verdict {
     }
 
     private static func validators(_ chain: Chain) -> String {
-        guard !chain.changes.isEmpty else { return "<h2>Who vouches</h2><p>The validators named in the genesis block; they were never changed.</p>" }
+        guard !chain.changes.isEmpty else {
+            return "<h2>Who vouches</h2><p>The validators named in the genesis block; they were never changed.</p>"
+        }
         func difference(_ a: [Address], _ b: [Address]) -> String {
             let only = a.filter { !b.contains($0) }
             return only.isEmpty ? "–" : only.map { HTML.code("\($0)") }.joined(separator: "<br>")
         }
         let rows = chain.changes.map { change in
             let token = chain.stamp(of: change).map { "\(HTML.text($0.stamp.authority)), \(time($0.stamp.timeMilliseconds))" } ?? "none"
-            return "<tr><td>\(change.block)<br>\(time(change.timeMilliseconds))</td><td>\(change.before.count) → \(change.after.count)</td><td>\(difference(change.after, change.before))</td><td>\(difference(change.before, change.after))</td><td>\(token)</td></tr>"
+            return
+                "<tr><td>\(change.block)<br>\(time(change.timeMilliseconds))</td><td>\(change.before.count) → \(change.after.count)</td><td>\(difference(change.after, change.before))</td><td>\(difference(change.before, change.after))</td><td>\(token)</td></tr>"
         }
         return """
             <h2>Who vouches</h2>
@@ -119,15 +124,19 @@ extension Verdict.Step {
     fileprivate var html: String {
         let state = holds ? "<td class=\"ok\">\(row) holds</td>" : "<td class=\"bad\">\(row) fails</td>"
         let lines = details.map { "<div>\(HTML.text($0))</div>" }.joined()
-        return "<tr>\(state)<td>\(Self.meanings[row] ?? HTML.text(title))\(failure.map { "<div class=\"bad\">\(HTML.text("\($0)"))</div>" } ?? "")\(lines)</td></tr>"
+        return
+            "<tr>\(state)<td>\(Self.meanings[row] ?? HTML.text(title))\(failure.map { "<div class=\"bad\">\(HTML.text("\($0)"))</div>" } ?? "")\(lines)</td></tr>"
     }
 
     private static let meanings = [
         "1": "The file is complete, and written in the one form that evidence has.",
-        "2": "It belongs to one alliance: the alliance’s first block has the hash that was asked for, if one was, and names the rules that the file shows.",
+        "2":
+            "It belongs to one alliance: the alliance’s first block has the hash that was asked for, if one was, and names the rules that the file shows.",
         "3": "The blocks that it shows follow each other in number and in time, and have the fixed form of the alliance’s blocks.",
-        "4": "Each of these blocks is signed by at least two thirds of the validators in charge; each change of validators was decided under the set before.",
-        "5": "What is shown of the blocks’ contents is in these blocks: every message and every stored value leads to the hash that was signed.",
+        "4":
+            "Each of these blocks is signed by at least two thirds of the validators in charge; each change of validators was decided under the set before.",
+        "5":
+            "What is shown of the blocks’ contents is in these blocks: every message and every stored value leads to the hash that was signed.",
         "6a": "The digest of the statement is the one that was recorded.",
         "7a": "The original, where one was given, has this digest; endorsements, disputes and withdrawal are on the chain as told.",
         "6b": "The alliance’s market holds exactly this account of the job, and holds it to be settled.",

@@ -15,17 +15,20 @@ extension Agent {
             return job.facts.seats.first { $0.account != ledger.account && !network.hasBulkLink(to: $0.nodeKey) }.map { ($0.seat!, 0) }
         }
         let (stage, attestations) = job.testimony.state.withLock { ($0.stage, $0.attestations) }
-        let waiting: [Int] = switch stage {
-        case .attesting: link.waitingFor.filter { attestations[$0] == nil }
-        case .releasing, .released: []
-        default: link.waitingFor
-        }
+        let waiting: [Int] =
+            switch stage {
+            case .attesting: link.waitingFor.filter { attestations[$0] == nil }
+            case .releasing, .released: []
+            default: link.waitingFor
+            }
         return waiting.first.map { ($0, link.rounds) }
     }
 
     /// Names the one claim whose absence shows the seat's silence at this stage, with what shows that it is due.
     func complain(_ id: U256, of seat: Int) async {
-        guard let job = jobs[id], let own = job.attempt, let me = job.facts.seat(of: ledger.account), let accused = job.facts.member(at: seat) else { return }
+        guard let job = jobs[id], let own = job.attempt, let me = job.facts.seat(of: ledger.account),
+            let accused = job.facts.member(at: seat)
+        else { return }
         let (stage, attestations) = job.testimony.state.withLock { ($0.stage, $0.attestations) }
         var kind = Claim.Kind.segment, index = U256.zero
         var claims: [SignedClaim?] = []
@@ -44,10 +47,14 @@ extension Agent {
             claims = (0..<4).filter { $0 != seat }.map { attestations[$0] }
         case .releasing, .released: return
         }
-        if claims.contains(where: { $0 == nil }) { (kind, index, claims) = (.segment, .zero, []) }      // what is always due
+        if claims.contains(where: { $0 == nil }) { (kind, index, claims) = (.segment, .zero, []) }  // what is always due
         record(id, "complaint of seat \(seat): \(kind)")
-        await submit(id, "complain", [.word(id), .uint(UInt64(own.number)), .address(accused.account), .uint(UInt64(kind.rawValue)), .word(index),
-                                      .array(claims.map { $0!.abi }), .bytes32(.zero)], contract: .referee)
+        await submit(
+            id, "complain",
+            [
+                .word(id), .uint(UInt64(own.number)), .address(accused.account), .uint(UInt64(kind.rawValue)), .word(index),
+                .array(claims.map { $0!.abi }), .bytes32(.zero),
+            ], contract: .referee)
     }
 
     /// A seat's frame of the boxes' round holds its claims on the three that it can compute.
@@ -60,12 +67,15 @@ extension Agent {
 
     /// The claim that was asked for. For SEGMENT and DELIVERY how far we are will do, so that nobody signs what is unfinished.
     func answer(_ id: U256, _ complaint: Complaint) async {
-        guard settings.answers, let job = jobs[id], let own = job.attempt, let session = job.session, let accuser = job.facts.seat(of: complaint.accuser) else { return }
+        guard settings.answers, let job = jobs[id], let own = job.attempt, let session = job.session,
+            let accuser = job.facts.seat(of: complaint.accuser)
+        else { return }
         var answer: SignedClaim?
         switch complaint.kind {
         case .segment, .delivery:
             let pair = [U256(complaint.accuser), U256(complaint.accused)].sorted { $0 < $1 }
-            let strike = (try? await ledger.call(.referee, "strikes", [.word(id), .bytes32(keccak256(pair.flatMap(\.bytes)))]))?[0].asUInt64 ?? 0
+            let strike =
+                (try? await ledger.call(.referee, "strikes", [.word(id), .bytes32(keccak256(pair.flatMap(\.bytes)))]))?[0].asUInt64 ?? 0
             answer = claim(.progress, U256(UInt64(accuser << 8) | strike), own, session) { job.link?.sent(to: accuser) ?? .zero }
         case .message:
             guard let slot = MessageSlot(index: complaint.index) else { return }
@@ -90,12 +100,17 @@ extension Agent {
         let id = event["job"].asWord
         guard let job = jobs[id] else { return }
         record(id, "\(event["accused"].asAddress) answered")
-        if event["kind"].asUInt64 == UInt64(Claim.Kind.message.rawValue), event["accuser"].asAddress == ledger.account, let session = job.session,
-           let seat = job.facts.seat(of: event["accused"].asAddress), let key = key(of: seat, in: job) {
+        if event["kind"].asUInt64 == UInt64(Claim.Kind.message.rawValue), event["accuser"].asAddress == ledger.account,
+            let session = job.session,
+            let seat = job.facts.seat(of: event["accused"].asAddress), let key = key(of: seat, in: job)
+        {
             let input = try await ledger.input(of: event.transaction)
             if let (arguments, _) = try? Contract.referee.abi.decodeCall("answer", input) {
                 let claim = arguments[2], signature = claim[2].asBytes
-                let encoded = [Claim.Kind.message.rawValue] + claim[0].asWord.bytes + claim[1].asHash.bytes + signature.dropLast() + [(signature.last ?? 0) &- 27]
+                let encoded =
+                    [Claim.Kind.message.rawValue] + claim[0].asWord.bytes + claim[1].asHash.bytes + signature.dropLast() + [
+                        (signature.last ?? 0) &- 27
+                    ]
                 if let signed = SignedClaim(encoded, session: session, signedBy: key, in: domain) { blame.add(signed) }
             }
         }
@@ -103,7 +118,9 @@ extension Agent {
     }
 
     /// What we signed on the slot, or sign now; nil: there is nothing to say.
-    private func claim(_ kind: Claim.Kind, _ index: U256, _ own: ActiveJob.Attempt, _ session: Hash32, _ content: () -> Hash32?) -> SignedClaim? {
+    private func claim(
+        _ kind: Claim.Kind, _ index: U256, _ own: ActiveJob.Attempt, _ session: Hash32, _ content: () -> Hash32?
+    ) -> SignedClaim? {
         if let signed = own.signer.signed(session, kind, index) { return signed }
         return content().flatMap { try? own.signer.sign(Claim(session: session, kind: kind, index: index, content: $0)) }
     }
@@ -111,8 +128,10 @@ extension Agent {
     /// The three others attest one content, as the chain has checked; two of them are honest and compared before they signed. Our own
     /// program is through, so that is what we would attest to: who withheld a frame from us cannot make us look silent.
     private func agreedByOthers(_ complaint: Complaint, _ job: ActiveJob) async -> Hash32? {
-        guard job.testimony.state.withLock({ $0.boxes.contains { $0 != nil } }), let input = try? await ledger.input(of: complaint.transaction),
-              let (arguments, _) = try? Contract.referee.abi.decodeCall("complain", input), let claims = arguments[5].asList.first else { return nil }
+        guard job.testimony.state.withLock({ $0.boxes.contains { $0 != nil } }),
+            let input = try? await ledger.input(of: complaint.transaction),
+            let (arguments, _) = try? Contract.referee.abi.decodeCall("complain", input), let claims = arguments[5].asList.first
+        else { return nil }
         return claims[1].asHash
     }
 }

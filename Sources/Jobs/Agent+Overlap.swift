@@ -10,8 +10,10 @@ extension Agent {
     func checkOverlap(_ id: U256, _ plan: Plan) throws(JobRefusal) {
         guard let facts = jobs[id]?.facts else { return }
         for (use, listed) in facts.order.uses.enumerated() where owns(listed) {
-            let cohort = try reach(id, plan, use: use, keepsRows: true), schema = plan.uses[use].schema, isPooled = LocalEvaluator(plan: plan, use: use).isPooled
-            for (earlier, job) in jobs.sorted(by: { $0.key < $1.key }) where earlier < id && job.counts && job.facts.order.requester == facts.order.requester && schema.smallestGroup > 1 {
+            let cohort = try reach(id, plan, use: use, keepsRows: true), schema = plan.uses[use].schema,
+                isPooled = LocalEvaluator(plan: plan, use: use).isPooled
+            for (earlier, job) in jobs.sorted(by: { $0.key < $1.key })
+            where earlier < id && job.counts && job.facts.order.requester == facts.order.requester && schema.smallestGroup > 1 {
                 for (other, earlierUse) in job.facts.order.uses.enumerated() where earlierUse.listing == listed.listing {
                     guard let answered = answered(earlier, use: other) else { continue }
                     guard !cohort.isTooClose(to: answered, smallestGroup: schema.smallestGroup, isPooled: isPooled) else {
@@ -31,8 +33,12 @@ extension Agent {
     private func answered(_ id: U256, use: Int) -> Cohort? {
         if let known = jobs[id]?.cohorts[use] { return known }
         let cohort: Cohort
-        if let stored = settings.cohorts.load(Self.name(id, use)).flatMap({ Cohort(encoded: $0) }) { cohort = stored } else {
-            guard let plan = try? jobs[id]?.facts.compile(catalogue), let now = try? reach(id, plan, use: use, keepsRows: false) else { return nil }
+        if let stored = settings.cohorts.load(Self.name(id, use)).flatMap({ Cohort(encoded: $0) }) {
+            cohort = stored
+        } else {
+            guard let plan = try? jobs[id]?.facts.compile(catalogue), let now = try? reach(id, plan, use: use, keepsRows: false) else {
+                return nil
+            }
             cohort = now
         }
         jobs[id]?.cohorts[use] = cohort

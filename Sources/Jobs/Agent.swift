@@ -24,9 +24,13 @@ package actor Agent {
         package var misconduct: Misconduct?
         var answers = true
 
-        package init(nodeKey: Address, log: @escaping @Sendable (String, [String: JSON]) -> Void, nowMilliseconds: @escaping @Sendable () -> UInt64,
-                     randomBytes: @escaping @Sendable (Int) -> Bytes, cohorts: CohortLog) {
-            (self.nodeKey, self.log, self.nowMilliseconds, self.randomBytes, self.cohorts) = (nodeKey, log, nowMilliseconds, randomBytes, cohorts)
+        package init(
+            nodeKey: Address, log: @escaping @Sendable (String, [String: JSON]) -> Void, nowMilliseconds: @escaping @Sendable () -> UInt64,
+            randomBytes: @escaping @Sendable (Int) -> Bytes, cohorts: CohortLog
+        ) {
+            (self.nodeKey, self.log, self.nowMilliseconds, self.randomBytes, self.cohorts) = (
+                nodeKey, log, nowMilliseconds, randomBytes, cohorts
+            )
         }
     }
     /// Whom answered questions reached: this owner's secret, and a durable map.
@@ -54,7 +58,9 @@ package actor Agent {
     nonisolated let blame = BlameBoard()
 
     /// Before `run` of the network.
-    package init(ledger: any Ledger, network: PeerNetwork, settings: Settings, tables: @escaping @Sendable () throws(LocalTablesError) -> LocalTables) {
+    package init(
+        ledger: any Ledger, network: PeerNetwork, settings: Settings, tables: @escaping @Sendable () throws(LocalTablesError) -> LocalTables
+    ) {
         (self.ledger, self.network, self.settings, self.tables) = (ledger, network, settings, tables)
         domain = MarketDomain(chainId: ledger.chainId)
         blameEvents = network.stream(BlameBoard.frames)
@@ -95,7 +101,8 @@ package actor Agent {
     /// A batch of blocks is read to its end before anything is done: after a restart most of what the past calls for is over.
     private func read(to head: Head) async throws(LedgerError) {
         guard head.number >= nextBlock else { return }
-        let market = try await ledger.events(.market, [], from: nextBlock, to: head.number), referee = try await ledger.events(.referee, [], from: nextBlock, to: head.number)
+        let market = try await ledger.events(.market, [], from: nextBlock, to: head.number),
+            referee = try await ledger.events(.referee, [], from: nextBlock, to: head.number)
         isReading = true
         defer { isReading = false }
         for event in (market + referee).sorted(by: { ($0.block, $0.index) < ($1.block, $1.index) }) { try await onEvent(event) }
@@ -110,7 +117,9 @@ package actor Agent {
         switch event.name {
         case "Listed", "Delisted":
             let input = try await ledger.input(of: event.transaction)
-            do throws(CatalogueError) { try catalogue.apply(event, input: input) } catch { settings.log("catalogue", ["problem": .string("\(error)")]) }
+            do throws(CatalogueError) { try catalogue.apply(event, input: input) } catch {
+                settings.log("catalogue", ["problem": .string("\(error)")])
+            }
         case "Opened": try await onOpened(event)
         case "Joined": await onJoined(event)
         case "Ready":
@@ -127,7 +136,7 @@ package actor Agent {
 
     private func onOpened(_ event: PlacedEvent) async throws(LedgerError) {
         let id = event["job"].asWord, order = Order(abi: event["order"])
-        guard jobs[id] == nil else { return }           // read again after a failure on the way
+        guard jobs[id] == nil else { return }  // read again after a failure on the way
         let input = try await ledger.input(of: event.transaction)
         guard let (_, rest) = try? Contract.market.abi.decodeCall("open", input), let program = ProgramDocument(rest) else {
             return settings.log("job", ["job": .string(id.decimal), "what": "its program is not on chain: not joined"])
@@ -162,8 +171,9 @@ package actor Agent {
     private func onComplained(_ event: PlacedEvent) async {
         let id = event["job"].asWord
         guard jobs[id] != nil, let kind = Claim.Kind(rawValue: UInt8(truncatingIfNeeded: event["kind"].asUInt64)) else { return }
-        let complaint = Complaint(attempt: UInt8(event["attempt"].asUInt64), accuser: event["accuser"].asAddress, accused: event["accused"].asAddress, kind: kind,
-                                  index: event["index"].asWord, until: event["until"].asUInt64, transaction: event.transaction)
+        let complaint = Complaint(
+            attempt: UInt8(event["attempt"].asUInt64), accuser: event["accuser"].asAddress, accused: event["accused"].asAddress, kind: kind,
+            index: event["index"].asWord, until: event["until"].asUInt64, transaction: event.transaction)
         record(id, "\(complaint.accuser) complains of \(complaint.accused): \(kind)")
         await feed(id, .complained(complaint, ofUs: complaint.accused == ledger.account))
     }
@@ -174,7 +184,10 @@ package actor Agent {
         let times = JobWords(try await ledger.call(.market, "job", [.word(id)])[0])
         jobs[id]!.joins = [:]
         record(id, "attempt ended")
-        await feed(id, .attemptEnded(next: next, attempt: UInt8(truncatingIfNeeded: event["attempt"].asUInt64 + 1), until: min(times.until, times.deadline)))
+        await feed(
+            id,
+            .attemptEnded(
+                next: next, attempt: UInt8(truncatingIfNeeded: event["attempt"].asUInt64 + 1), until: min(times.until, times.deadline)))
     }
 
     // MARK: one job
@@ -223,7 +236,10 @@ package actor Agent {
     }
 
     /// A call whose refusal tells only that somebody was faster.
-    func submit(_ id: U256, _ function: String, _ arguments: [ABI.Value], contract: Contract = .market, document: Bytes = [], gasLimit: UInt64? = nil) async {
+    func submit(
+        _ id: U256, _ function: String, _ arguments: [ABI.Value], contract: Contract = .market, document: Bytes = [],
+        gasLimit: UInt64? = nil
+    ) async {
         do throws(LedgerError) {
             _ = try await ledger.send(contract, function, arguments, document: document, gasLimit: gasLimit)
             record(id, "sent \(function)")

@@ -13,7 +13,9 @@ package struct Cohort: Sendable, Equatable {
 
     package init(_ reached: [LocalEvaluator.Reached], secret: Bytes) {
         func digest(_ text: String, _ role: UInt8) -> UInt64 {
-            sha256(Bytes("entente/jobs/cohort/v1".utf8) + secret + [role] + Bytes(text.utf8)).bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+            sha256(Bytes("entente/jobs/cohort/v1".utf8) + secret + [role] + Bytes(text.utf8)).bytes.prefix(8).reduce(0) {
+                $0 << 8 | UInt64($1)
+            }
         }
         var groups: [String: UInt64] = [:], cells: [UInt64: UInt64] = [:]
         for one in reached {
@@ -46,9 +48,12 @@ package struct Cohort: Sendable, Equatable {
         }
         if isClose(count, earlier.count, common) { return true }
         for (pair, n) in both where isClose(mine[pair.mine]!.size, others[pair.other]!.size, n) { return true }
-        for (group, cell) in mine { if let other = others[group], isClose(cell.size, other.size, both[Pair(mine: group, other: group)] ?? 0) { return true } }
+        for (group, cell) in mine {
+            if let other = others[group], isClose(cell.size, other.size, both[Pair(mine: group, other: group)] ?? 0) { return true }
+        }
         guard count != common || earlier.count != common else { return false }
-        return mine.values.contains { isClose($0.size, earlier.count, $0.common) } || others.values.contains { isClose($0.size, count, $0.common) }
+        return mine.values.contains { isClose($0.size, earlier.count, $0.common) }
+            || others.values.contains { isClose($0.size, count, $0.common) }
     }
 
     /// `cohort` of Input: binds the owner to whom it compared, for an auditor to whom it shows secret and rows.
@@ -56,7 +61,9 @@ package struct Cohort: Sendable, Equatable {
 
     /// Pairs of eight bytes, by subject.
     package var encoded: Bytes {
-        cells.sorted { $0.key < $1.key }.flatMap { pair in [pair.key, pair.value].flatMap { n in withUnsafeBytes(of: n.bigEndian) { Bytes($0) } } }
+        cells.sorted { $0.key < $1.key }.flatMap { pair in
+            [pair.key, pair.value].flatMap { n in withUnsafeBytes(of: n.bigEndian) { Bytes($0) } }
+        }
     }
     package init?(encoded: Bytes) {
         guard encoded.count % 16 == 0 else { return nil }

@@ -14,10 +14,14 @@ package struct ProgramDocument: Sendable, Equatable {
 
     package init(text: String, reader: String) { (self.text, self.reader) = (text, reader) }
 
-    package var encoded: Bytes { JSON.object(["format": .string(Self.format), "text": .string(text), "reader": .string(reader)]).canonical }
+    package var encoded: Bytes {
+        JSON.object(["format": .string(Self.format), "text": .string(text), "reader": .string(reader)]).canonical
+    }
     package init?(_ bytes: Bytes) {
-        guard bytes.count <= 128 << 10, let json = try? JSON(parsing: bytes), json["format"]?.asString == Self.format, let text = json["text"]?.asString,
-              let reader = json["reader"]?.asString else { return nil }
+        guard bytes.count <= 128 << 10, let json = try? JSON(parsing: bytes), json["format"]?.asString == Self.format,
+            let text = json["text"]?.asString,
+            let reader = json["reader"]?.asString
+        else { return nil }
         self.init(text: text, reader: reader)
     }
 }
@@ -87,7 +91,8 @@ package enum JobRefusal: Error, Sendable {
         case .seatsNotClaimed(let found): "seats: the owners claim \(found) of four"
         case .tooLittleTime: "time: too little is left before the deadline; ask with a later one"
         case .answeredBefore(let job): "overlap: job \(job) asked the same of the same data; its answer stands"
-        case .overlap(let job, let table, let k): "overlap: this and job \(job) differ by fewer than \(k) subjects of \(table); use the groups of job \(job)"
+        case .overlap(let job, let table, let k):
+            "overlap: this and job \(job) differ by fewer than \(k) subjects of \(table); use the groups of job \(job)"
         case .table, .local: "input: withdrawn (see its log)"
         }
     }
@@ -107,7 +112,9 @@ extension JobFacts {
         }
         guard let purpose = Purpose.allCases.first(where: { $0.bit == order.purpose }) else { throw .programDiffers }
         let plan: Plan
-        do throws(QueryError) { plan = try Query.compile(program.text, in: Scope(tables: tables, asker: Asker(reader: program.reader, purpose: purpose))) } catch { throw .program(error) }
+        do throws(QueryError) {
+            plan = try Query.compile(program.text, in: Scope(tables: tables, asker: Asker(reader: program.reader, purpose: purpose)))
+        } catch { throw .program(error) }
         guard plan.program == order.program, plan.uses.map(\.schema) == tables else { throw .programDiffers }
         guard plan.hash == order.plan else { throw .planDiffers }
         guard order.readers.count == 1 else { throw .readerKeyMalformed }

@@ -87,7 +87,9 @@ package struct JobLifecycle: Sendable {
     package static func open(job: U256, until: UInt64, deadline: UInt64, patience: UInt64) -> (JobLifecycle, [Effect]) {
         (JobLifecycle(job: job, due: until, deadline: deadline, patience: patience), [.evaluate])
     }
-    private init(job: U256, due: UInt64, deadline: UInt64, patience: UInt64) { (self.job, self.due, self.deadline, self.patience) = (job, due, deadline, patience) }
+    private init(job: U256, due: UInt64, deadline: UInt64, patience: UInt64) {
+        (self.job, self.due, self.deadline, self.patience) = (job, due, deadline, patience)
+    }
 
     package var isOver: Bool { if case .ended = phase { true } else { false } }
     /// The seat of the running attempt is ours to speak for.

@@ -33,9 +33,13 @@ package struct JobProgress: Sendable {
     }
 
     package var json: JSON {
-        ["job": .string(job.decimal), "phase": .string(phase), "stage": .string(stage), "rows": .integer(Int64(rows)), "bytesOut": .integer(Int64(figures.bytesOut)),
-         "bytesIn": .integer(Int64(figures.bytesIn)), "rounds": .integer(Int64(figures.rounds)), "plannedRounds": .integer(Int64(plannedRounds)), "waitingFor": .array(waitingFor.map { JSON($0) }),
-         "refusal": refusal.map { .string($0) } ?? .null,
-         "moments": .array(moments.map { ["at": .integer(Int64($0.milliseconds)), "what": .string($0.what)] })]
+        [
+            "job": .string(job.decimal), "phase": .string(phase), "stage": .string(stage), "rows": .integer(Int64(rows)),
+            "bytesOut": .integer(Int64(figures.bytesOut)),
+            "bytesIn": .integer(Int64(figures.bytesIn)), "rounds": .integer(Int64(figures.rounds)),
+            "plannedRounds": .integer(Int64(plannedRounds)), "waitingFor": .array(waitingFor.map { JSON($0) }),
+            "refusal": refusal.map { .string($0) } ?? .null,
+            "moments": .array(moments.map { ["at": .integer(Int64($0.milliseconds)), "what": .string($0.what)] }),
+        ]
     }
 }

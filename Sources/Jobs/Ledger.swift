@@ -13,7 +13,9 @@ package protocol Ledger: Sendable {
     /// - Parameters:
     ///   - document: bytes after the arguments, for whoever reads the chain.
     ///   - gasLimit: nil: estimated at the head; given where the call is about time that no block has reached yet.
-    func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes, gasLimit: UInt64?) async throws(LedgerError) -> Inclusion
+    func send(
+        _ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes, gasLimit: UInt64?
+    ) async throws(LedgerError) -> Inclusion
     func events(_ contract: Contract, _ names: [String], from: UInt64, to: UInt64?) async throws(LedgerError) -> [PlacedEvent]
     /// Input of a transaction in the chain.
     func input(of transaction: Hash32) async throws(LedgerError) -> Bytes

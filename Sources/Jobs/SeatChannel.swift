@@ -63,7 +63,7 @@ package struct SeatChannel: SeatLink {
 
     package func post(_ frames: [Bytes]) {
         meter.sends(frames)
-        for (i, p) in others.enumerated() where !frames[p].isEmpty { try? session.send(frames[p], to: i) }       // who is gone gets nothing
+        for (i, p) in others.enumerated() where !frames[p].isEmpty { try? session.send(frames[p], to: i) }  // who is gone gets nothing
     }
 
     package func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? {
@@ -72,7 +72,9 @@ package struct SeatChannel: SeatLink {
             meter.state.withLock { $0.bytesIn += frame.count }
             guard frame.count <= expecting else { throw MPC.ChannelError.frameTooLong(from: others[index], byteCount: frame.count) }
             return (others[index], frame)
-        } catch BulkError.cancelled, BulkError.closed, BulkError.stopped { throw .cancelled } catch let error as MPC.ChannelError { throw error } catch { return nil }
+        } catch BulkError.cancelled, BulkError.closed, BulkError.stopped { throw .cancelled } catch let error as MPC.ChannelError {
+            throw error
+        } catch { return nil }
     }
 
     package var arrived: [Bytes?] {

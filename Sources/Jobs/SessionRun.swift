@@ -57,7 +57,9 @@ package struct SessionRun: Sendable {
         package let boxes: [Bytes]
         package let attestations: [SignedClaim]
 
-        package init(transcript: Hash32, boxes: [Bytes], attestations: [SignedClaim]) { (self.transcript, self.boxes, self.attestations) = (transcript, boxes, attestations) }
+        package init(transcript: Hash32, boxes: [Bytes], attestations: [SignedClaim]) {
+            (self.transcript, self.boxes, self.attestations) = (transcript, boxes, attestations)
+        }
     }
 
     /// What a seat is at, for whoever looks (`entente job`).
@@ -72,8 +74,10 @@ package struct SessionRun: Sendable {
     let testimony: Testimony
     let report: @Sendable (Stage, Session?) -> Void
 
-    package init(committee: Committee, contributions: [Contribution], readerKey: Bytes, channel: any SeatLink, testimony: Testimony = Testimony(),
-                 mayRelease: @escaping @Sendable () async -> Bool, report: @escaping @Sendable (Stage, Session?) -> Void) {
+    package init(
+        committee: Committee, contributions: [Contribution], readerKey: Bytes, channel: any SeatLink, testimony: Testimony = Testimony(),
+        mayRelease: @escaping @Sendable () async -> Bool, report: @escaping @Sendable (Stage, Session?) -> Void
+    ) {
         (self.committee, self.contributions, self.readerKey, self.channel) = (committee, contributions, readerKey, channel)
         (self.testimony, self.mayRelease, self.report) = (testimony, mayRelease, report)
     }
@@ -85,8 +89,10 @@ package struct SessionRun: Sendable {
     /// - Parameters:
     ///   - randomness: four fresh values for the keys' contributions.
     ///   - program: the plan over each use's components as this seat holds them (its own index is empty); its words are the result.
-    package func run(contributions randomness: [Hash32],
-                     program: @Sendable (Session, _ components: [Int: [Bytes]]) async throws(SessionError) -> Words) async throws(SessionFailure) -> Settlement {
+    package func run(
+        contributions randomness: [Hash32],
+        program: @Sendable (Session, _ components: [Int: [Bytes]]) async throws(SessionError) -> Words
+    ) async throws(SessionFailure) -> Settlement {
         enter(.delivering, nil)
         let components = try await deliver()
         enter(.keys, nil)
@@ -116,10 +122,14 @@ package struct SessionRun: Sendable {
 
     /// One frame to and from each other seat.
     private func exchange(_ frames: [Bytes], maximum: Int) async throws(SessionFailure) -> [Bytes] {
-        do { return try await channel.exchange(frames, expecting: (0..<4).map { $0 == committee.seat ? 0 : maximum }) } catch { throw .session(.channel(error)) }
+        do { return try await channel.exchange(frames, expecting: (0..<4).map { $0 == committee.seat ? 0 : maximum }) } catch {
+            throw .session(.channel(error))
+        }
     }
     private func sign(_ kind: Claim.Kind, _ index: U256, _ content: Hash32) throws(SessionFailure) -> SignedClaim {
-        do { return try committee.signer.sign(Claim(session: committee.session, kind: kind, index: index, content: content)) } catch { throw .slot(error) }
+        do { return try committee.signer.sign(Claim(session: committee.session, kind: kind, index: index, content: content)) } catch {
+            throw .slot(error)
+        }
     }
     private func claim(_ bytes: some Collection<UInt8>, from seat: Int) -> SignedClaim? {
         SignedClaim(bytes, session: committee.session, signedBy: committee.keys[seat], in: committee.domain)
@@ -136,9 +146,14 @@ package struct SessionRun: Sendable {
         let maximum = contributions.reduce(1024) { $0 + 4 * 256 + $1.layout.byteCount }
         let got = try await exchange(frames, maximum: maximum)
         var components: [Int: [Bytes]] = [:]
-        for contribution in own { components[contribution.use] = try openAll(contribution, contribution.packages!.filter { $0.component != committee.seat }, from: committee.seat) }
+        for contribution in own {
+            components[contribution.use] = try openAll(
+                contribution, contribution.packages!.filter { $0.component != committee.seat }, from: committee.seat)
+        }
         for p in committee.others {
-            for (contribution, packages) in try readDelivery(got[p], from: p) { components[contribution.use] = try openAll(contribution, packages, from: p) }
+            for (contribution, packages) in try readDelivery(got[p], from: p) {
+                components[contribution.use] = try openAll(contribution, packages, from: p)
+            }
         }
         return components
     }
@@ -161,12 +176,15 @@ package struct SessionRun: Sendable {
         var read: [(Contribution, [InputPackage])] = []
         for (contribution, entry) in zip(promised, entries) {
             guard let parts = try? entry.asList(count: 4), let bytes = try? parts[0].asBytes, let claim = claim(bytes, from: p),
-                  claim.claim.kind == .delivery, claim.claim.index == U256(UInt64(contribution.use)) else { throw .deliveryMalformed(from: p) }
+                claim.claim.kind == .delivery, claim.claim.index == U256(UInt64(contribution.use))
+            else { throw .deliveryMalformed(from: p) }
             // A signed delivery of another commitment convicts the dealer alone.
             guard claim.claim.content == contribution.commitment else { throw .falseInput(claim, from: p) }
             var packages: [InputPackage] = []
             for part in parts.dropFirst() {
-                guard let bytes = try? part.asBytes, let package = try? InputPackage(bytes, layout: contribution.layout) else { throw .deliveryMalformed(from: p) }
+                guard let bytes = try? part.asBytes, let package = try? InputPackage(bytes, layout: contribution.layout) else {
+                    throw .deliveryMalformed(from: p)
+                }
                 packages.append(package)
             }
             read.append((contribution, packages))
@@ -178,24 +196,33 @@ package struct SessionRun: Sendable {
     private func openAll(_ contribution: Contribution, _ packages: [InputPackage], from p: Int) throws(SessionFailure) -> [Bytes] {
         var components = [Bytes](repeating: [], count: 4)
         for package in packages {
-            do { components[package.component] = try package.open(commitment: contribution.commitment, schema: contribution.schema, layout: contribution.layout) } catch {
+            do {
+                components[package.component] = try package.open(
+                    commitment: contribution.commitment, schema: contribution.schema, layout: contribution.layout)
+            } catch {
                 throw .packageDoesNotOpen(use: contribution.use, from: p, error)
             }
         }
-        guard committee.others.allSatisfy({ !components[$0].isEmpty || contribution.layout.byteCount == 0 }) else { throw .deliveryMalformed(from: p) }
+        guard committee.others.allSatisfy({ !components[$0].isEmpty || contribution.layout.byteCount == 0 }) else {
+            throw .deliveryMalformed(from: p)
+        }
         return components
     }
 
     // MARK: claims of all
 
     /// Everybody's claim on its slot, then everybody's list of them: a seat that signed two contents meets both here.
-    private func gather(_ own: SignedClaim, expecting index: U256, extra: Bytes = [], extraMaximum: Int = 0) async throws(SessionFailure) -> (claims: [SignedClaim], extras: [Bytes]) {
+    private func gather(
+        _ own: SignedClaim, expecting index: U256, extra: Bytes = [], extraMaximum: Int = 0
+    ) async throws(SessionFailure) -> (claims: [SignedClaim], extras: [Bytes]) {
         let count = SignedClaim.byteCount
         let got = try await exchange(frames(own.encoded + extra), maximum: count + extraMaximum)
         var claims = [SignedClaim?](repeating: nil, count: 4), extras = [Bytes](repeating: [], count: 4)
         (claims[committee.seat], extras[committee.seat]) = (own, extra)
         for p in committee.others {
-            guard got[p].count >= count, let claim = claim(got[p][..<count], from: p), claim.claim.kind == own.claim.kind, claim.claim.index == index else {
+            guard got[p].count >= count, let claim = claim(got[p][..<count], from: p), claim.claim.kind == own.claim.kind,
+                claim.claim.index == index
+            else {
                 throw .claimMissing(own.claim.kind, from: p)
             }
             (claims[p], extras[p]) = (claim, Bytes(got[p][count...]))
@@ -204,7 +231,9 @@ package struct SessionRun: Sendable {
         let echoes = try await exchange(frames(all.flatMap(\.encoded)), maximum: 4 * count)
         for p in committee.others where echoes[p].count == 4 * count {
             for seat in 0..<4 where seat != committee.seat {
-                guard let echoed = claim(echoes[p][count * seat..<count * (seat + 1)], from: seat), echoed.claim.kind == own.claim.kind, echoed.claim.index == index else { continue }
+                guard let echoed = claim(echoes[p][count * seat..<count * (seat + 1)], from: seat), echoed.claim.kind == own.claim.kind,
+                    echoed.claim.index == index
+                else { continue }
                 if echoed.claim.content != all[seat].claim.content { throw .equivocation(seat: seat, all[seat], echoed) }
             }
         }
@@ -239,14 +268,18 @@ package struct SessionRun: Sendable {
         for p in 0..<4 {
             let bytes = p == committee.seat ? own : got[p]
             for (k, j) in (0..<4).filter({ $0 != p }).enumerated() {
-                guard bytes.count == 3 * count, let claim = claim(bytes[count * k..<count * (k + 1)], from: p), claim.claim.kind == .box, claim.claim.index == U256(UInt64(j << 8)) else {
+                guard bytes.count == 3 * count, let claim = claim(bytes[count * k..<count * (k + 1)], from: p), claim.claim.kind == .box,
+                    claim.claim.index == U256(UInt64(j << 8))
+                else {
                     throw .claimMissing(.box, from: p)
                 }
                 (lists[p][j], claims[p][j]) = (claim.claim.content, claim)
             }
         }
         do { return try Boxes.agree(lists) } catch {
-            guard case .differ(let pairs) = error, let pair = pairs.first, let j = (0..<4).first(where: { lists[pair[0]][$0] != lists[pair[1]][$0] && $0 != pair[0] && $0 != pair[1] }) else {
+            guard case .differ(let pairs) = error, let pair = pairs.first,
+                let j = (0..<4).first(where: { lists[pair[0]][$0] != lists[pair[1]][$0] && $0 != pair[0] && $0 != pair[1] })
+            else {
                 throw .claimMissing(.box, from: committee.others[0])
             }
             throw .claimsDiffer(pair[0], pair[1], claims[pair[0]][j]!, claims[pair[1]][j]!)
@@ -254,7 +287,9 @@ package struct SessionRun: Sendable {
     }
 
     /// Attests, releases once all have attested, and returns with every box.
-    private func attest(_ transcript: Hash32, _ boxes: [Bytes?], _ hashes: [Hash32], _ session: Session) async throws(SessionFailure) -> Settlement {
+    private func attest(
+        _ transcript: Hash32, _ boxes: [Bytes?], _ hashes: [Hash32], _ session: Session
+    ) async throws(SessionFailure) -> Settlement {
         let own = try sign(.attest, 0, Claim.attestation(transcript: transcript, output: Output(boxes: hashes)))
         let count = SignedClaim.byteCount, maximum = 4 * count + (boxes.compactMap { $0?.count }.max() ?? 0)
         var claims = [SignedClaim?](repeating: nil, count: 4), missing: Bytes?, heard = [0, 0, 0, 0], isReleased = false
@@ -268,9 +303,13 @@ package struct SessionRun: Sendable {
                 if await mayRelease() {
                     let all = claims.flatMap { $0!.encoded }
                     channel.post((0..<4).map { $0 == committee.seat ? [] : all + boxes[$0]! })
-                } else if missing == nil { throw .tooLateToRelease }
+                } else if missing == nil {
+                    throw .tooLateToRelease
+                }
             }
-            if isReleased, let missing { return Settlement(transcript: transcript, boxes: (0..<4).map { boxes[$0] ?? missing }, attestations: claims.map { $0! }) }
+            if isReleased, let missing {
+                return Settlement(transcript: transcript, boxes: (0..<4).map { boxes[$0] ?? missing }, attestations: claims.map { $0! })
+            }
             // Two frames are all that a seat has to say from here on.
             let open = committee.others.filter { heard[$0] < 2 }
             let got: (seat: Int, frame: Bytes)?
@@ -292,8 +331,10 @@ package struct SessionRun: Sendable {
     }
 
     /// An attestation of seat p, from itself or relayed: what p did not sign says nothing.
-    private func take(_ bytes: some Collection<UInt8>, of p: Int, _ own: SignedClaim, _ claims: inout [SignedClaim?]) throws(SessionFailure) {
-        guard let claim = claim(bytes, from: p), claim.claim.kind == .attest, claim.claim.index == 0, claims.contains(where: { $0 == nil }) else { return }
+    private func take(_ bytes: some Collection<UInt8>, of p: Int, _ own: SignedClaim, _ claims: inout [SignedClaim?]) throws(SessionFailure)
+    {
+        guard let claim = claim(bytes, from: p), claim.claim.kind == .attest, claim.claim.index == 0, claims.contains(where: { $0 == nil })
+        else { return }
         if let first = claims[p], first.claim.content != claim.claim.content { throw .equivocation(seat: p, first, claim) }
         guard claim.claim.content == own.claim.content else {
             let (a, b) = p < committee.seat ? (claim, own) : (own, claim)

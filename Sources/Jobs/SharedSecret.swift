@@ -13,7 +13,9 @@ enum SharedSecret {
     /// - Parameters:
     ///   - own: 32 fresh random bytes.
     ///   - position: of this owner among all, in the order of the job's members.
-    static func agree(job: U256, attempt: UInt8, own: Bytes, position: Int, count: Int, over session: BulkSession) async throws(SharedSecretError) -> Bytes {
+    static func agree(
+        job: U256, attempt: UInt8, own: Bytes, position: Int, count: Int, over session: BulkSession
+    ) async throws(SharedSecretError) -> Bytes {
         precondition(own.count == 32 && session.peers.count == count - 1)
         let context = tag + job.bytes + [attempt]
         func commitment(_ value: Bytes, of owner: Int) -> Hash32 { sha256(context + [0, UInt8(owner)] + value) }
@@ -28,7 +30,9 @@ enum SharedSecret {
                 parts.append(own)
                 continue
             }
-            guard openings[peer].count == 32, commitments[peer] == commitment(openings[peer], of: owner).bytes else { throw .opensWrongly(owner: owner) }
+            guard openings[peer].count == 32, commitments[peer] == commitment(openings[peer], of: owner).bytes else {
+                throw .opensWrongly(owner: owner)
+            }
             parts.append(openings[peer])
             peer += 1
         }

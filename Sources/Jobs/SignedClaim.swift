@@ -23,7 +23,8 @@ package struct SignedClaim: Sendable, Equatable {
     package init?(_ bytes: some Collection<UInt8>, session: Hash32, signedBy key: Address, in domain: MarketDomain) {
         let bytes = Bytes(bytes)
         guard bytes.count == Self.byteCount, let kind = Claim.Kind(rawValue: bytes[0]), let content = Hash32(bytes[33..<65]),
-              let signature = try? Signature(bytes[65...]) else { return nil }
+            let signature = try? Signature(bytes[65...])
+        else { return nil }
         self.init(claim: Claim(session: session, kind: kind, index: U256(bigEndian: bytes[1..<33]), content: content), signature: signature)
         guard isSigned(by: key, in: domain) else { return nil }
     }

@@ -48,7 +48,9 @@ package struct Attack<Shown: Sendable & Equatable>: Sendable {
         for entry in sent.frames.withLock({ $0 }) { frames[4 * entry.from + entry.to].append(entry.frame) }
         (self.world, self.program, self.frames, honest, rounds) = (world, program, frames, shown, outcomes[0].session.traffic.rounds)
     }
-    private func frames(_ place: Place) -> [Bytes] { place.isOutgoing ? frames[4 * place.liar + place.peer] : frames[4 * place.peer + place.liar] }
+    private func frames(_ place: Place) -> [Bytes] {
+        place.isOutgoing ? frames[4 * place.liar + place.peer] : frames[4 * place.peer + place.liar]
+    }
 
     /// Every message of the run, as its sender changes it and as its receiver misreads it.
     package var places: [Place] {
@@ -70,9 +72,12 @@ package struct Attack<Shown: Sendable & Equatable>: Sendable {
     /// - Returns: nil where this kind would change nothing here.
     package func deviation(_ kind: Deviation.Kind, at place: Place, bit: Int = 0) -> Deviation? {
         let frames = frames(place), frame = frames[place.round]
-        guard let changed = kind.changed(frame, message: place.message, earlier: frames[..<place.round], bit: bit), changed != frame else { return nil }
-        return Deviation(liar: place.liar, name: "\(kind) \(place)",
-                         edits: [.init(party: place.liar, round: place.round, peer: place.peer, isOutgoing: place.isOutgoing, frame: changed)])
+        guard let changed = kind.changed(frame, message: place.message, earlier: frames[..<place.round], bit: bit), changed != frame else {
+            return nil
+        }
+        return Deviation(
+            liar: place.liar, name: "\(kind) \(place)",
+            edits: [.init(party: place.liar, round: place.round, peer: place.peer, isOutgoing: place.isOutgoing, frame: changed)])
     }
     /// A control, which the protocol does not withstand and the judge must see: the witness colludes and vouches for the changed payload.
     /// - Returns: nil where the message is no payload.
@@ -84,16 +89,21 @@ package struct Attack<Shown: Sendable & Equatable>: Sendable {
             let row = Row(s, v, r, 6 - s - v - r), slot = MessageSlot(step: entry.step, row: entry.row, parties: row)
             let gmac = GMAC(key: world.keys[v].macKey(s)), vouched = frames[4 * v + r][place.round]
             func tag(_ bytes: ArraySlice<UInt8>) -> Bytes {
-                bytes.withUnsafeBytes { gmac.tag(high: slot.step, low: slot.row, header: world.keys[v].session.bytes + slot.bytes, payload: $0) }.bytes
+                bytes.withUnsafeBytes {
+                    gmac.tag(high: slot.step, low: slot.row, header: world.keys[v].session.bytes + slot.bytes, payload: $0)
+                }.bytes
             }
-            for other in FrameEntry.all(of: vouched) where (other.step, other.row) == (entry.step, entry.row) && Bytes(vouched[other.payload]) == tag(payload) {
+            for other in FrameEntry.all(of: vouched)
+            where (other.step, other.row) == (entry.step, entry.row) && Bytes(vouched[other.payload]) == tag(payload) {
                 var forged = frame, fitting = vouched
                 forged[entry.payload.lowerBound] ^= 1
                 fitting.replaceSubrange(other.payload, with: tag(forged[entry.payload]))
-                return Deviation(liar: s, name: "collusion \(place)", edits: [
-                    .init(party: s, round: place.round, peer: r, isOutgoing: true, frame: forged),
-                    .init(party: v, round: place.round, peer: r, isOutgoing: true, frame: fitting),
-                ])
+                return Deviation(
+                    liar: s, name: "collusion \(place)",
+                    edits: [
+                        .init(party: s, round: place.round, peer: r, isOutgoing: true, frame: forged),
+                        .init(party: v, round: place.round, peer: r, isOutgoing: true, frame: fitting),
+                    ])
             }
         }
         return nil
@@ -101,7 +111,8 @@ package struct Attack<Shown: Sendable & Equatable>: Sendable {
 
     /// - Parameter judge: the verdict on one disputed message; a control puts a wrong one here.
     package func verdict(
-        on deviation: Deviation, judge: (Row, Hash32?, Hash32?, Hash32?) -> (Int, Int) = { MPC.judge($0, sender: $1, witness: $2, receiver: $3) }
+        on deviation: Deviation,
+        judge: (Row, Hash32?, Hash32?, Hash32?) -> (Int, Int) = { MPC.judge($0, sender: $1, witness: $2, receiver: $3) }
     ) async -> Verdict {
         let outcomes = await world.run(wrap: { deviation.channel(of: $0, before: $1) }, program), liar = deviation.liar
         var isCaught = false, isAttributed = false
@@ -120,7 +131,8 @@ package struct Attack<Shown: Sendable & Equatable>: Sendable {
                 }
             }
         }
-        let pairs = accused(outcomes, liar: liar, judge) + (isCaught ? [] : BatchRecord.contradictions(outcomes.map { $0.session.record() }))
+        let pairs =
+            accused(outcomes, liar: liar, judge) + (isCaught ? [] : BatchRecord.contradictions(outcomes.map { $0.session.record() }))
         for pair in pairs where pair.0 != liar && pair.1 != liar { return .breach(.innocentsAccused(pair.0, pair.1)) }
         if !isCaught { return .harmless }
         return isAttributed || !pairs.isEmpty ? .caught : .breach(.nobodyAccused)
@@ -183,7 +195,9 @@ package struct Deviation: Sendable, CustomStringConvertible {
             }
             func earlierMessage() -> (Bytes, FrameEntry)? {
                 for frame in earlier.reversed() {
-                    if let found = FrameEntry.all(of: frame).last(where: { $0.payload.count == entry.payload.count }) { return (frame, found) }
+                    if let found = FrameEntry.all(of: frame).last(where: { $0.payload.count == entry.payload.count }) {
+                        return (frame, found)
+                    }
                 }
                 return nil
             }
@@ -198,7 +212,7 @@ package struct Deviation: Sendable, CustomStringConvertible {
             case .dropped: out.removeSubrange(entry.whole)
             case .repeated: out.insert(contentsOf: frame[entry.whole], at: entry.start)
             case .frameDropped, .frameTruncated, .frameLengthened:
-                guard index == 0 else { return nil }            // once a frame
+                guard index == 0 else { return nil }  // once a frame
                 out = self == .frameDropped ? [] : self == .frameTruncated ? Bytes(frame.dropLast()) : frame + [0]
             case .replayed:
                 guard let (frame, old) = earlierMessage() else { return nil }

@@ -7,7 +7,8 @@ extension BatchRecord {
         let words = (0..<13).map { U256(bigEndian: bytes[32 * $0..<32 * $0 + 32]) }
         let numbers = ([0] + Array(7..<13)).map { words[$0].asUInt64 }
         guard !numbers.contains(nil) else { return nil }
-        self.init(lastStep: numbers[0]!, sent: words[1..<4].map(\.hash), accepted: words[4..<7].map(\.hash),
-                  bytesOut: numbers[1..<4].map { $0! }, bytesIn: numbers[4..<7].map { $0! })
+        self.init(
+            lastStep: numbers[0]!, sent: words[1..<4].map(\.hash), accepted: words[4..<7].map(\.hash),
+            bytesOut: numbers[1..<4].map { $0! }, bytesIn: numbers[4..<7].map { $0! })
     }
 }

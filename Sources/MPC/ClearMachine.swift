@@ -41,8 +41,7 @@ package final class ClearMachine: Machine {
         return constant(
             bytes.withUnsafeBytes { R.decode($0, planes: planes, count: count) }, planes: planes, count: count, in: R.self)
     }
-    package func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T]
-    {
+    package func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T] {
         var out: [T] = []
         for branch in branches { out.append(try await branch()) }
         return out

@@ -39,7 +39,8 @@ extension Cost {
     package static func truncated(elements n: Int) -> Cost { sides(elements: n, width: 64).beside(unwrap(elements: n)) }
     package static func truncatedExactly(rows n: Int, bits f: Int) -> Cost {
         let blocks = (f + 3) / 4, hot = f / 4 * 15 + (1 << (f % 4)) - 1
-        let carried = sides(elements: hot * n, width: 1) + sideProduct(outputs: (2 * blocks - 1) * n, width: 1)
+        let carried =
+            sides(elements: hot * n, width: 1) + sideProduct(outputs: (2 * blocks - 1) * n, width: 1)
             + carry(blocks: blocks, rows: n) + fromBits(planes: 1, rows: n)
         return truncated(elements: n).beside(carried)
     }

@@ -146,7 +146,9 @@ package enum Input {
     ///   - table: public columns, planes as in `Shared`.
     ///   - seeds, salts: four fresh random values each, 16 and 32 bytes, by component. New in every attempt.
     /// - Returns: the commitment, and package j for everyone but party j.
-    package static func deal(_ table: [Column], layout: InputLayout, schema: Hash32, seat: Int?, seeds: [Bytes], salts: [Hash32])
+    package static func deal(
+        _ table: [Column], layout: InputLayout, schema: Hash32, seat: Int?, seeds: [Bytes], salts: [Hash32]
+    )
         -> (commitment: Hash32, packages: [InputPackage])
     {
         precondition(seeds.count == 4 && salts.count == 4 && seeds.allSatisfy { $0.count == 16 })

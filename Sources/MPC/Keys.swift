@@ -32,7 +32,9 @@ package struct SessionKeys: Sendable {
     /// - Parameter contributions: four fresh random values, by component; the own index is not used.
     /// - Cost: 2 rounds; 64 bytes to each other party in each.
     /// - Throws: `keysDiffer` with the digests of what this party sent and got for that key.
-    package static func agree(party: Int, session: Hash32, contributions: [Hash32], over channel: some Channel)
+    package static func agree(
+        party: Int, session: Hash32, contributions: [Hash32], over channel: some Channel
+    )
         async throws(SessionError) -> SessionKeys
     {
         precondition(contributions.count == 4 && (0..<4).contains(party))

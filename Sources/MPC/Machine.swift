@@ -149,8 +149,7 @@ extension Machine {
 /// Where a branch leaves what it computed. Unchecked: written by the one branch, read after all branches ended.
 private final class Slot<T: Sendable>: @unchecked Sendable {
     var value: T?
-    func filled(by body: @escaping @Sendable () async throws(SessionError) -> T) -> @Sendable () async throws(SessionError) -> Void
-    {
+    func filled(by body: @escaping @Sendable () async throws(SessionError) -> T) -> @Sendable () async throws(SessionError) -> Void {
         { @Sendable () async throws(SessionError) -> Void in self.value = try await body() }
     }
 }

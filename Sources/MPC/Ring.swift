@@ -145,8 +145,7 @@ private func wordsFrom(_ bytes: UnsafeRawBufferPointer, _ count: Int) -> Column 
 }
 
 /// Copies `count` bits over bits that are 0: `to` is ORed into. Bit b is bit b mod 64 of word b / 64.
-package func copyBits(_ from: UnsafePointer<UInt64>, _ fromBit: Int, _ to: UnsafeMutablePointer<UInt64>, _ toBit: Int, _ count: Int)
-{
+package func copyBits(_ from: UnsafePointer<UInt64>, _ fromBit: Int, _ to: UnsafeMutablePointer<UInt64>, _ toBit: Int, _ count: Int) {
     var done = 0
     while done < count {
         let source = fromBit + done, target = toBit + done

@@ -17,8 +17,7 @@ extension Session {
         if let failure { throw failure }
     }
 
-    package func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T]
-    {
+    package func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T] {
         if branches.count < 2 {
             guard let only = branches.first else { return [] }
             return [try await only()]

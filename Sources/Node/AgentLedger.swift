@@ -23,8 +23,12 @@ struct AgentLedger: Jobs.Ledger {
     func call(_ contract: Contract, _ function: String, _ arguments: [ABI.Value]) async throws(Jobs.LedgerError) -> [ABI.Value] {
         try await mapped { () async throws(CallFailure) in try await client.call(contract, function, arguments) }
     }
-    func send(_ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes, gasLimit: UInt64?) async throws(Jobs.LedgerError) -> Inclusion {
-        try await mapped { () async throws(CallFailure) in try await sender.send(contract, function, arguments, document: document, gasLimit: gasLimit) }
+    func send(
+        _ contract: Contract, _ function: String, _ arguments: [ABI.Value], document: Bytes, gasLimit: UInt64?
+    ) async throws(Jobs.LedgerError) -> Inclusion {
+        try await mapped { () async throws(CallFailure) in
+            try await sender.send(contract, function, arguments, document: document, gasLimit: gasLimit)
+        }
     }
     func events(_ contract: Contract, _ names: [String], from: UInt64, to: UInt64?) async throws(Jobs.LedgerError) -> [PlacedEvent] {
         try await mapped { () async throws(CallFailure) in try await client.events(contract, names, from: from, to: to) }
@@ -42,10 +46,16 @@ struct AgentLedger: Jobs.Ledger {
         return AsyncStream { continuation in
             let task = Task {
                 await withTaskGroup(of: Void.self) { group in
-                    func tell(_ view: LedgerView) { continuation.yield(Jobs.Head(number: view.head.number, timestamp: view.head.header.timestamp)) }
+                    func tell(_ view: LedgerView) {
+                        continuation.yield(Jobs.Head(number: view.head.number, timestamp: view.head.header.timestamp))
+                    }
                     let imports = chain.imports()
                     tell(chain.view)
-                    group.addTask { for await block in imports { continuation.yield(Jobs.Head(number: block.head.number, timestamp: block.head.header.timestamp)) } }
+                    group.addTask {
+                        for await block in imports {
+                            continuation.yield(Jobs.Head(number: block.head.number, timestamp: block.head.header.timestamp))
+                        }
+                    }
                     group.addTask {
                         while !Task.isCancelled {
                             try? await Task.sleep(for: .milliseconds(500))

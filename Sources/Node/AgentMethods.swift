@@ -14,10 +14,12 @@ final class AgentMethods: Sendable {
 
     init(isDemonstration: Bool, genesis: String?) { (self.isDemonstration, self.genesis) = (isDemonstration, genesis) }
     func serve(_ agent: Agent) { self.agent.withLock { $0 = agent } }
-    private var current: Agent { get throws(RPCError) {
-        guard let agent = agent.withLock({ $0 }) else { throw .internalError("the agent is not up yet; ask again") }
-        return agent
-    } }
+    private var current: Agent {
+        get throws(RPCError) {
+            guard let agent = agent.withLock({ $0 }) else { throw .internalError("the agent is not up yet; ask again") }
+            return agent
+        }
+    }
 
     var methods: [String: Server.Method] {
         var methods: [String: Server.Method] = [
@@ -28,12 +30,19 @@ final class AgentMethods: Sendable {
                 guard let genesis else { throw .internalError("this node has no genesis.json") }
                 return .string(genesis)
             },
-            "entente_process": Method { _ throws(RPCError) in ["peakMemoryBytes": .integer(Int64(peakMemoryBytes())), "process": .integer(Int64(ProcessInfo.processInfo.processIdentifier))] },
+            "entente_process": Method { _ throws(RPCError) in
+                [
+                    "peakMemoryBytes": .integer(Int64(peakMemoryBytes())),
+                    "process": .integer(Int64(ProcessInfo.processInfo.processIdentifier)),
+                ]
+            },
         ]
         if isDemonstration {
             methods["entente_misbehave"] = Method { [self] parameters throws(RPCError) in
                 let agent = try current
-                guard let misconduct = Misconduct(parameters) else { throw .invalidParameters("none; wrong message, round, bit; equivocation; false input; silence or stubbornness, round") }
+                guard let misconduct = Misconduct(parameters) else {
+                    throw .invalidParameters("none; wrong message, round, bit; equivocation; false input; silence or stubbornness, round")
+                }
                 await agent.setMisconduct(misconduct.wrapper, answers: misconduct.answers)
                 return true
             }
@@ -45,6 +54,7 @@ final class AgentMethods: Sendable {
 /// High-water mark of this process, from the operating system.
 package func peakMemoryBytes() -> Int {
     guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-          let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }) else { return 0 }
+        let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") })
+    else { return 0 }
     return (line.split(separator: " ").compactMap { Int($0) }.first ?? 0) * 1024
 }

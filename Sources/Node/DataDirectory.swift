@@ -17,7 +17,9 @@ package struct DataDirectory: Sendable {
 
     /// Makes the directory, its keys and its configuration; refuses one that exists.
     /// - Parameter makeKey: of `account` and `node`.
-    package static func create(_ path: String, _ configuration: Configuration, withNodeKey: Bool, makeKey: (String) -> PrivateKey = { _ in freshKey() }) throws(DirectoryError) -> DataDirectory {
+    package static func create(
+        _ path: String, _ configuration: Configuration, withNodeKey: Bool, makeKey: (String) -> PrivateKey = { _ in freshKey() }
+    ) throws(DirectoryError) -> DataDirectory {
         let directory = DataDirectory(path)
         guard !directory.exists else { throw .exists(path) }
         try directory.makeDirectory("keystore")
@@ -45,15 +47,18 @@ package struct DataDirectory: Sendable {
     }
 
     package static func freshKey() -> PrivateKey {
-        while true { if let key = try? PrivateKey(randomBytes(32)) { return key } }          // refused with probability 2⁻¹²⁸
+        while true { if let key = try? PrivateKey(randomBytes(32)) { return key } }  // refused with probability 2⁻¹²⁸
     }
 
     /// `account` signs transactions, `node` is the validator's and the link's key.
     package func key(_ name: String) throws(DirectoryError) -> PrivateKey {
         let text = try read("keystore/\(name).json")
         let passphrase: String
-        if let given = ProcessInfo.processInfo.environment["ENTENTE_PASSPHRASE"] { passphrase = given }
-        else { passphrase = String(decoding: try read("keystore/passphrase"), as: UTF8.self) }
+        if let given = ProcessInfo.processInfo.environment["ENTENTE_PASSPHRASE"] {
+            passphrase = given
+        } else {
+            passphrase = String(decoding: try read("keystore/passphrase"), as: UTF8.self)
+        }
         do throws(SecretStorageError) {
             let json: JSON
             do { json = try JSON(parsing: text) } catch { throw SecretStorageError.malformed(field: "JSON") }
@@ -67,10 +72,14 @@ package struct DataDirectory: Sendable {
         guard let configuration = Configuration(json) else { throw .malformed(file("config.json")) }
         return configuration
     }
-    package func save(_ configuration: Configuration) throws(DirectoryError) { try write("config.json", Bytes(configuration.json.pretty.utf8)) }
+    package func save(_ configuration: Configuration) throws(DirectoryError) {
+        try write("config.json", Bytes(configuration.json.pretty.utf8))
+    }
 
     package func read(_ name: String) throws(DirectoryError) -> Bytes {
-        do { return Bytes(try Foundation.Data(contentsOf: URL(fileURLWithPath: file(name)))) } catch { throw .cannotRead(file(name), Self.reason(error)) }
+        do { return Bytes(try Foundation.Data(contentsOf: URL(fileURLWithPath: file(name)))) } catch {
+            throw .cannotRead(file(name), Self.reason(error))
+        }
     }
     package func readJSON(_ name: String) throws(DirectoryError) -> JSON {
         let bytes = try read(name)
@@ -80,17 +89,25 @@ package struct DataDirectory: Sendable {
 
     /// Whole or not at all.
     package func write(_ name: String, _ bytes: Bytes) throws(DirectoryError) {
-        do { try Foundation.Data(bytes).write(to: URL(fileURLWithPath: file(name)), options: .atomic) } catch { throw .cannotWrite(file(name), Self.reason(error)) }
+        do { try Foundation.Data(bytes).write(to: URL(fileURLWithPath: file(name)), options: .atomic) } catch {
+            throw .cannotWrite(file(name), Self.reason(error))
+        }
     }
     package func makeDirectory(_ name: String) throws(DirectoryError) {
-        do { try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true) } catch { throw .cannotWrite(file(name), Self.reason(error)) }
+        do { try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true) } catch {
+            throw .cannotWrite(file(name), Self.reason(error))
+        }
     }
     private static func chmod(_ name: String, to mode: Int, in directory: DataDirectory) throws(DirectoryError) {
-        do { try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: directory.file(name)) } catch { throw .cannotWrite(directory.file(name), reason(error)) }
+        do { try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: directory.file(name)) } catch {
+            throw .cannotWrite(directory.file(name), reason(error))
+        }
     }
     static func reason(_ error: any Error) -> String {
         let error = error as NSError
-        if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError, underlying.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(underlying.code))) }
+        if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError, underlying.domain == NSPOSIXErrorDomain {
+            return String(cString: strerror(Int32(underlying.code)))
+        }
         return error.localizedFailureReason ?? error.localizedDescription
     }
 }
@@ -112,7 +129,8 @@ extension DirectoryError: CustomStringConvertible {
         case .cannotRead(let path, let reason): "data: cannot read \(path): \(reason)"
         case .cannotWrite(let path, let reason): "data: cannot write \(path): \(reason); free space or choose another directory"
         case .malformed(let path): "data: \(path) is damaged; restore it from a backup"
-        case .keystore(let name, .wrongPassphrase): "keys: the passphrase does not open keystore/\(name).json; set ENTENTE_PASSPHRASE or restore keystore/passphrase"
+        case .keystore(let name, .wrongPassphrase):
+            "keys: the passphrase does not open keystore/\(name).json; set ENTENTE_PASSPHRASE or restore keystore/passphrase"
         case .keystore(let name, let error): "keys: keystore/\(name).json is no key file (\(error)); restore it from a backup"
         }
     }
@@ -135,12 +153,17 @@ package struct Configuration: Sendable, Equatable {
     }
 
     init?(_ json: JSON) {
-        guard let name = json["name"]?.asString, let host = json["host"]?.asString, let rpcPort = json["rpcPort"]?.asInt, let peerPort = json["peerPort"]?.asInt,
-              (0...65535).contains(rpcPort), (0...65535).contains(peerPort), let peers = json["peers"]?.asArray?.map(\.asString), !peers.contains(nil) else { return nil }
+        guard let name = json["name"]?.asString, let host = json["host"]?.asString, let rpcPort = json["rpcPort"]?.asInt,
+            let peerPort = json["peerPort"]?.asInt,
+            (0...65535).contains(rpcPort), (0...65535).contains(peerPort), let peers = json["peers"]?.asArray?.map(\.asString),
+            !peers.contains(nil)
+        else { return nil }
         self.init(name: name, rpcPort: rpcPort, peerPort: peerPort, host: host, peers: peers.compactMap { $0 }, via: json["via"]?.asString)
     }
     var json: JSON {
-        ["name": .string(name), "host": .string(host), "rpcPort": .integer(Int64(rpcPort)), "peerPort": .integer(Int64(peerPort)),
-         "peers": .array(peers.map { .string($0) }), "via": via.map { .string($0) } ?? .null]
+        [
+            "name": .string(name), "host": .string(host), "rpcPort": .integer(Int64(rpcPort)), "peerPort": .integer(Int64(peerPort)),
+            "peers": .array(peers.map { .string($0) }), "via": via.map { .string($0) } ?? .null,
+        ]
     }
 }

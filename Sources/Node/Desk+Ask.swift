@@ -49,29 +49,42 @@ extension Desk {
         let names = Dictionary(uniqueKeysWithValues: members.map { ($0.account, $0.name) })
         let given = try await ledger.events(.grants, ["Given"], matching: ["grantee": .address(account)], from: 0)
         for use in plan.uses {
-            guard let listing = catalogue.listing(named: use.schema.name) else { throw DeskError.listingUnknown(use.schema.name, known: catalogue.names) }
+            guard let listing = catalogue.listing(named: use.schema.name) else {
+                throw DeskError.listingUnknown(use.schema.name, known: catalogue.names)
+            }
             listings.append(listing)
             // Newest first: a grant given again after a withdrawal is the one that counts; the reason shown is that of the newest.
             var verdict = try await allows(listing, purpose, plan.program, grant: 0), chosen: UInt64 = 0
-            for grant in given.reversed() where !verdict.allowed && grant["owner"].asAddress == listing.owner && grant["scope"].asHash == listing.terms.object {
+            for grant in given.reversed()
+            where !verdict.allowed && grant["owner"].asAddress == listing.owner && grant["scope"].asHash == listing.terms.object {
                 let next = try await allows(listing, purpose, plan.program, grant: grant["grant"].asUInt64)
                 if next.allowed || verdict.rule & 255 == 2 { verdict = next }
                 if next.allowed { chosen = grant["grant"].asUInt64 }
             }
             grants.append(chosen)
             if !verdict.allowed {
-                missing.append(.init(listing: listing, owner: names[listing.owner] ?? listing.owner.description, rule: ContractRefusal.consent(U256(verdict.rule))))
+                missing.append(
+                    .init(
+                        listing: listing, owner: names[listing.owner] ?? listing.owner.description,
+                        rule: ContractRefusal.consent(U256(verdict.rule))))
             }
         }
         let rate = try await ledger.call(.consortium, "param", [nameWord("levy")])[0].asWord
         let lines = listings.reduce(U256.zero) { $0 &+ $1.terms.flat }
-        return Prepared(text: text, plan: plan, purpose: purpose, listings: listings, grants: grants, missing: missing, seatFee: seatFee,
-                        levy: lines &* rate / 10_000, members: names)
+        return Prepared(
+            text: text, plan: plan, purpose: purpose, listings: listings, grants: grants, missing: missing, seatFee: seatFee,
+            levy: lines &* rate / 10_000, members: names)
     }
 
-    private func allows(_ listing: Catalogue.Listing, _ purpose: Purpose, _ program: Hash32, grant: UInt64) async throws -> (allowed: Bool, rule: UInt64) {
-        let answer = try await ledger.call(.grants, "allows", [.address(listing.owner), .bytes32(listing.terms.group), .bytes32(listing.terms.object), .address(account),
-                                                               .uint(UInt64(purpose.bit)), .bytes32(program), .uint(grant)])
+    private func allows(
+        _ listing: Catalogue.Listing, _ purpose: Purpose, _ program: Hash32, grant: UInt64
+    ) async throws -> (allowed: Bool, rule: UInt64) {
+        let answer = try await ledger.call(
+            .grants, "allows",
+            [
+                .address(listing.owner), .bytes32(listing.terms.group), .bytes32(listing.terms.object), .address(account),
+                .uint(UInt64(purpose.bit)), .bytes32(program), .uint(grant),
+            ])
         return (answer[0].asBool, answer[1].asUInt64)
     }
 
@@ -85,21 +98,31 @@ extension Desk {
     }
 
     /// Pays the fee into escrow and opens the job, in one transaction. The reader's key is fresh: one for each job.
-    package func open(_ prepared: Prepared, bond: U256 = 1_000, seatingSeconds: UInt32 = 10, spanSeconds: UInt64? = nil) async throws -> Opened {
+    package func open(
+        _ prepared: Prepared, bond: U256 = 1_000, seatingSeconds: UInt32 = 10, spanSeconds: UInt64? = nil
+    ) async throws -> Opened {
         guard prepared.missing.isEmpty else { throw AskError.refused(prepared.missing) }
         let secret = randomBytes(32), key = X25519.publicKey(of: secret)
         // Twice what members will want to see between joining and the deadline (H8).
-        let now = try await headTime(), spanSeconds = spanSeconds ?? max(60, 2 * prepared.plan.estimatedSeconds + UInt64(seatingSeconds) + 40)
+        let now = try await headTime(),
+            spanSeconds = spanSeconds ?? max(60, 2 * prepared.plan.estimatedSeconds + UInt64(seatingSeconds) + 40)
         let uses = zip(prepared.listings, prepared.grants).map { Use(listing: $0.id, terms: $0.hash, grant: $1) }
-        let order = Order(requester: account, program: prepared.plan.program, plan: prepared.plan.hash, purpose: prepared.purpose.bit, profile: 4, uses: uses,
-                          readers: [Hash32(key) ?? .zero], boxBytes: UInt32(JobFacts.boxBytes(outputWords: prepared.plan.outputWords)), seatFee: prepared.seatFee, bond: bond,
-                          maximumFee: prepared.fee, seatingSeconds: seatingSeconds, keepSeconds: 3_600, deadline: now + spanSeconds, nonce: U256(bigEndian: randomBytes(32)))
+        let order = Order(
+            requester: account, program: prepared.plan.program, plan: prepared.plan.hash, purpose: prepared.purpose.bit, profile: 4,
+            uses: uses,
+            readers: [Hash32(key) ?? .zero], boxBytes: UInt32(JobFacts.boxBytes(outputWords: prepared.plan.outputWords)),
+            seatFee: prepared.seatFee, bond: bond,
+            maximumFee: prepared.fee, seatingSeconds: seatingSeconds, keepSeconds: 3_600, deadline: now + spanSeconds,
+            nonce: U256(bigEndian: randomBytes(32)))
         let document = ProgramDocument(text: prepared.text, reader: account.description).encoded
         let noQuotes = ABI.Value.array(uses.map { _ in .tuple([0, 0, .bytes([])]) })
         let permit = try await permit(amount: prepared.fee, deadline: now + spanSeconds)
-        let sent = try await sender.send(.market, "open", [order.abi, .array(prepared.listings.map(\.terms.abi)), noQuotes, .bytes([]), permit], document: document)
+        let sent = try await sender.send(
+            .market, "open", [order.abi, .array(prepared.listings.map(\.terms.abi)), noQuotes, .bytes([]), permit], document: document)
         guard let opened = sent.event("Opened") else { throw AskError.notOpened }
-        let result = Opened(job: opened["job"].asUInt64, order: order, plan: prepared.plan, fee: opened["fee"].asWord, block: sent.block, readerSecret: secret)
+        let result = Opened(
+            job: opened["job"].asUInt64, order: order, plan: prepared.plan, fee: opened["fee"].asWord, block: sent.block,
+            readerSecret: secret)
         try remember(result, text: prepared.text)
         return result
     }
@@ -114,7 +137,8 @@ extension Desk {
         let nonce = try await ledger.call(.cash, "nonces", [.address(account)])[0].asWord
         let separator = try await ledger.call(.cash, "DOMAIN_SEPARATOR")[0].asHash
         let type = keccak256(Bytes("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)".utf8))
-        let content = keccak256(type.bytes + account.word.bytes + ContractAddress.market.word.bytes + amount.bytes + nonce.bytes + U256(deadline).bytes)
+        let content = keccak256(
+            type.bytes + account.word.bytes + ContractAddress.market.word.bytes + amount.bytes + nonce.bytes + U256(deadline).bytes)
         let signature = sender.key.sign(keccak256([0x19, 0x01] + separator.bytes + content.bytes))
         return .tuple([.uint(deadline), .uint(UInt64(signature.yParity) + 27), .word(signature.r), .word(signature.s)])
     }
@@ -122,9 +146,12 @@ extension Desk {
     /// The key that opens the answer must survive this process.
     private func remember(_ opened: Opened, text: String) throws {
         try directory.makeDirectory("jobs")
-        try directory.write("jobs/\(opened.job).json", JSON.object([
-            "job": .integer(Int64(opened.job)), "secret": JSON(opened.readerSecret), "text": .string(text), "purpose": .integer(Int64(opened.order.purpose)),
-        ]).canonical)
+        try directory.write(
+            "jobs/\(opened.job).json",
+            JSON.object([
+                "job": .integer(Int64(opened.job)), "secret": JSON(opened.readerSecret), "text": .string(text),
+                "purpose": .integer(Int64(opened.order.purpose)),
+            ]).canonical)
     }
 
     package enum End: Sendable {
@@ -162,17 +189,23 @@ extension Desk {
         default:
             guard let call = try await ledger.transaction(event.transaction) else { return "a member declined" }
             let who = try await members().first { $0.account == call.from }?.name ?? call.from.description
-            guard let (_, text) = try? Contract.market.abi.decodeCall("decline", call.input), text.count <= JobRefusal.maximumTextBytes, keccak256(text) == event["reason"].asHash else { return "\(who) declined" }
+            guard let (_, text) = try? Contract.market.abi.decodeCall("decline", call.input), text.count <= JobRefusal.maximumTextBytes,
+                keccak256(text) == event["reason"].asHash
+            else { return "\(who) declined" }
             return "\(who) declined: \(String(decoding: text.filter { $0 >= 32 && $0 != 127 }, as: UTF8.self))"
         }
     }
 
     package func answer(_ opened: Opened) async throws -> Answer {
         guard let settled = try await ledger.events(.market, ["Settled"], matching: ["job": .uint(opened.job)], from: opened.block).first,
-              let sealed = try await ledger.events(.market, ["Sealed"], matching: ["job": .uint(opened.job)], from: settled.block, to: settled.block).first else { throw AskError.notOpened }
+            let sealed = try await ledger.events(
+                .market, ["Sealed"], matching: ["job": .uint(opened.job)], from: settled.block, to: settled.block
+            ).first
+        else { throw AskError.notOpened }
         let boxes = sealed["boxes"].asList.map(\.asBytes)
-        let words = try Boxes.open(session: settled["session"].asHash, reader: 0, secret: opened.readerSecret, attested: boxes.map { keccak256($0) },
-                                   copies: boxes.map { [$0] }, count: opened.plan.outputWords)
+        let words = try Boxes.open(
+            session: settled["session"].asHash, reader: 0, secret: opened.readerSecret, attested: boxes.map { keccak256($0) },
+            copies: boxes.map { [$0] }, count: opened.plan.outputWords)
         return opened.plan.decode(words)
     }
 }
@@ -187,7 +220,8 @@ extension AskError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .refused(let missing):
-            missing.map { "policy: \($0.owner) does not let you use \($0.listing.schema.name): \($0.rule); ask: entente ask --request" }.joined(separator: "\n")
+            missing.map { "policy: \($0.owner) does not let you use \($0.listing.schema.name): \($0.rule); ask: entente ask --request" }
+                .joined(separator: "\n")
         case .notOpened: "job: the order is not on chain; ask again"
         case .unfinished(let job): "job: \(job) is still running; see entente job \(job)"
         }

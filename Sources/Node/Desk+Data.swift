@@ -12,7 +12,7 @@ extension Desk {
         var catalogue = Catalogue()
         for event in try await ledger.events(.market, ["Listed", "Delisted"], from: 0) {
             guard let transaction = try await ledger.transaction(event.transaction) else { continue }
-            try? catalogue.apply(event, input: transaction.input)          // a listing without its document is nobody's to use
+            try? catalogue.apply(event, input: transaction.input)  // a listing without its document is nobody's to use
         }
         return catalogue
     }
@@ -24,9 +24,13 @@ extension Desk {
         var tables = try LocalTables(path: directory.file("catalog/tables.json"))
         try tables.add(schema.table, source)
         let document = schema.json.canonical
-        let terms = Terms(group: Catalogue.group(group), object: Catalogue.object(schema.name), flat: price, payees: [.init(account)], document: keccak256(document))
+        let terms = Terms(
+            group: Catalogue.group(group), object: Catalogue.object(schema.name), flat: price, payees: [.init(account)],
+            document: keccak256(document))
         let existing = try await catalogue().listing(named: schema.name)?.id ?? 0
-        guard let listed = try await sender.send(.market, "list", [.uint(existing), terms.abi], document: document).event("Listed") else { throw DeskError.nothingToDecide }
+        guard let listed = try await sender.send(.market, "list", [.uint(existing), terms.abi], document: document).event("Listed") else {
+            throw DeskError.nothingToDecide
+        }
         return listed["listing"].asUInt64
     }
 
@@ -35,7 +39,9 @@ extension Desk {
         guard table.rows <= schema.rows else { throw DataError.moreRows(table: schema.name, found: table.rows, listed: schema.rows) }
         for (column, values) in zip(schema.columns, table.columns) {
             for (row, value) in values.enumerated() {
-                if let reason = column.objection(to: value) { throw DataError.value(table: schema.name, row: row + 1, column: column.name, reason: reason) }
+                if let reason = column.objection(to: value) {
+                    throw DataError.value(table: schema.name, row: row + 1, column: column.name, reason: reason)
+                }
             }
         }
     }
@@ -49,7 +55,9 @@ extension Desk {
     /// At the level of the object: the narrowest, so it wins.
     package func setPolicy(_ table: String, _ mode: PolicyMode, purposes: [Purpose]) async throws {
         let mask = purposes.reduce(0) { $0 | UInt64($1.bit) }
-        _ = try await sender.send(.grants, "setPolicy", [2, .bytes32(Catalogue.object(table)), .uint(mode.rawValue), .uint(mode == .open ? mask : 0), .bytes32(.zero)])
+        _ = try await sender.send(
+            .grants, "setPolicy",
+            [2, .bytes32(Catalogue.object(table)), .uint(mode.rawValue), .uint(mode == .open ? mask : 0), .bytes32(.zero)])
     }
 
     // MARK: grants
@@ -73,10 +81,16 @@ extension Desk {
         for event in try await ledger.events(.grants, ["Requested"], matching: ["owner": .address(account)], from: 0) {
             guard let purpose = Purpose.allCases.first(where: { UInt64($0.bit) == event["purpose"].asUInt64 }) else { continue }
             let object = event["object"].asHash
-            if requests.contains(where: { $0.requester == event["requester"].asAddress && $0.object == object && $0.purpose == purpose }) { continue }
-            var request = Request(requester: event["requester"].asAddress, table: names[object] ?? object.description, object: object, purpose: purpose, block: event.block)
+            if requests.contains(where: { $0.requester == event["requester"].asAddress && $0.object == object && $0.purpose == purpose }) {
+                continue
+            }
+            var request = Request(
+                requester: event["requester"].asAddress, table: names[object] ?? object.description, object: object, purpose: purpose,
+                block: event.block)
             for grant in given where grant["grantee"].asAddress == request.requester && grant["scope"].asHash == object {
-                if try await ledger.call(.grants, "isLive", [.word(grant["grant"].asWord)])[0].asBool { request.grant = grant["grant"].asUInt64 }
+                if try await ledger.call(.grants, "isLive", [.word(grant["grant"].asWord)])[0].asBool {
+                    request.grant = grant["grant"].asUInt64
+                }
             }
             requests.append(request)
         }
@@ -84,13 +98,19 @@ extension Desk {
     }
 
     package func request(_ listing: Catalogue.Listing, purpose: Purpose) async throws {
-        _ = try await sender.send(.grants, "request", [.address(listing.owner), .bytes32(listing.terms.group), .bytes32(listing.terms.object), .uint(UInt64(purpose.bit))])
+        _ = try await sender.send(
+            .grants, "request",
+            [.address(listing.owner), .bytes32(listing.terms.group), .bytes32(listing.terms.object), .uint(UInt64(purpose.bit))])
     }
 
     /// Consent: this grantee, this table, this purpose, so many uses, until then.
     package func give(_ grantee: Address, table: String, purpose: Purpose, uses: UInt64, expires: UInt64) async throws -> UInt64 {
-        let sent = try await sender.send(.grants, "give", [.address(grantee), 2, .bytes32(Catalogue.object(table)), .uint(UInt64(purpose.bit)), .bytes32(.zero),
-                                                           .uint(expires), .uint(uses), .bytes32(.zero), .bytes([])])
+        let sent = try await sender.send(
+            .grants, "give",
+            [
+                .address(grantee), 2, .bytes32(Catalogue.object(table)), .uint(UInt64(purpose.bit)), .bytes32(.zero),
+                .uint(expires), .uint(uses), .bytes32(.zero), .bytes([]),
+            ])
         guard let given = sent.event("Given") else { throw DeskError.nothingToDecide }
         return given["grant"].asUInt64
     }
@@ -106,8 +126,10 @@ extension Desk {
         var entries: [UseEntry] = []
         for listing in try await catalogue().listings.values where listing.owner == account {
             entries += try await ledger.events(.market, ["Used"], matching: ["listing": .uint(listing.id)], from: 0).map { event in
-                UseEntry(table: listing.schema.name, requester: event["requester"].asAddress, job: event["job"].asUInt64,
-                         purpose: Purpose.allCases.first { UInt64($0.bit) == event["purpose"].asUInt64 }, amount: event["amount"].asWord, block: event.block)
+                UseEntry(
+                    table: listing.schema.name, requester: event["requester"].asAddress, job: event["job"].asUInt64,
+                    purpose: Purpose.allCases.first { UInt64($0.bit) == event["purpose"].asUInt64 }, amount: event["amount"].asWord,
+                    block: event.block)
             }
         }
         return entries.sorted { $0.block < $1.block }
@@ -123,8 +145,10 @@ package enum DataError: Error, Sendable {
 extension DataError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .moreRows(let table, let found, let listed): "data: \(table) has \(found) rows, more than the \(listed) listed; list it again with --rows \(found)"
-        case .value(let table, let row, let column, let reason): "range: \(table) row \(row), column \(column): \(reason); nothing left this machine"
+        case .moreRows(let table, let found, let listed):
+            "data: \(table) has \(found) rows, more than the \(listed) listed; list it again with --rows \(found)"
+        case .value(let table, let row, let column, let reason):
+            "range: \(table) row \(row), column \(column): \(reason); nothing left this machine"
         case .schemaFile(let path, let error): "\(path): \(error)"
         }
     }

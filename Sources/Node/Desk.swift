@@ -18,9 +18,13 @@ package struct Desk: Sendable {
     package static func open(_ path: String, via: String? = nil) async throws -> Desk {
         let directory = DataDirectory(path), configuration = try directory.configuration()
         let url: String
-        if let given = via ?? configuration.via { url = given }
-        else if directory.has("ports.json"), let port = try directory.readJSON("ports.json")["rpc"]?.asInt { url = "http://\(configuration.host):\(port)" }
-        else { throw DeskError.nodeDown(path) }
+        if let given = via ?? configuration.via {
+            url = given
+        } else if directory.has("ports.json"), let port = try directory.readJSON("ports.json")["rpc"]?.asInt {
+            url = "http://\(configuration.host):\(port)"
+        } else {
+            throw DeskError.nodeDown(path)
+        }
         let key = try directory.key("account")
         let ledger = try await LedgerClient(url: url)
         return Desk(directory: directory, name: configuration.name, ledger: ledger, sender: Sender(ledger, key: key))
@@ -40,7 +44,8 @@ extension DeskError: CustomStringConvertible {
         switch self {
         case .nodeDown(let path): "node: \(path) has no node running; start it: entente up \(path) (a client says --via http://host:port)"
         case .memberUnknown(let name, let known): "resolve: no member \(name); this alliance has \(known.joined(separator: ", "))"
-        case .listingUnknown(let name, let known): "resolve: no table \(name) is listed; there is \(known.isEmpty ? "none" : known.joined(separator: ", "))"
+        case .listingUnknown(let name, let known):
+            "resolve: no table \(name) is listed; there is \(known.isEmpty ? "none" : known.joined(separator: ", "))"
         case .nothingToDecide: "inbox: nothing waits for you"
         case .notANumber(let text): "usage: \(text) is no amount; write 12.50"
         }
@@ -59,9 +64,13 @@ package struct Member: Sendable, Equatable {
     package struct Roles: OptionSet, Sendable {
         package let rawValue: UInt64
         package init(rawValue: UInt64) { self.rawValue = rawValue }
-        package static let manager = Roles(rawValue: 1), validator = Roles(rawValue: 2), data = Roles(rawValue: 4), compute = Roles(rawValue: 8)
+        package static let manager = Roles(rawValue: 1), validator = Roles(rawValue: 2), data = Roles(rawValue: 4),
+            compute = Roles(rawValue: 8)
         package static let bank = Roles(rawValue: 16), regulator = Roles(rawValue: 32)
-        package static let names: [(String, Roles)] = [("manager", .manager), ("validator", .validator), ("data", .data), ("compute", .compute), ("bank", .bank), ("regulator", .regulator)]
+        package static let names: [(String, Roles)] = [
+            ("manager", .manager), ("validator", .validator), ("data", .data), ("compute", .compute), ("bank", .bank),
+            ("regulator", .regulator),
+        ]
 
         package init?(_ text: String) {
             self = []
@@ -84,7 +93,10 @@ extension Desk {
         var members: [Member] = []
         for i in 0..<count {
             let answer = try await ledger.call(.consortium, "memberAt", [.uint(UInt64(i))]), m = answer[1]
-            members.append(Member(account: answer[0].asAddress, name: nameText(m[0]), nodeKey: m[1].asAddress, roles: .init(rawValue: m[2].asUInt64), contact: m[4].asString))
+            members.append(
+                Member(
+                    account: answer[0].asAddress, name: nameText(m[0]), nodeKey: m[1].asAddress, roles: .init(rawValue: m[2].asUInt64),
+                    contact: m[4].asString))
         }
         return members
     }
@@ -102,7 +114,9 @@ extension Desk {
 
     /// Applies for membership; managers see it in their inbox. The dossier is committed to by its hash.
     package func apply(nodeKey: Address, roles: Member.Roles, dossier: Bytes, contact: String) async throws -> Inclusion {
-        try await sender.send(.consortium, "apply", [nameWord(name), .address(nodeKey), .uint(roles.rawValue), .bytes32(keccak256(dossier)), .string(contact)], document: dossier)
+        try await sender.send(
+            .consortium, "apply",
+            [nameWord(name), .address(nodeKey), .uint(roles.rawValue), .bytes32(keccak256(dossier)), .string(contact)], document: dossier)
     }
 
     package struct Application: Sendable {
@@ -121,12 +135,16 @@ extension Desk {
             let input = try await ledger.transaction(event.transaction)?.input ?? []
             let dossier = (try? Contract.consortium.abi.decodeCall("apply", input).rest) ?? []
             open[event["account"].asAddress] = Application(
-                account: event["account"].asAddress, name: nameText(event["name"]), nodeKey: event["nodeKey"].asAddress, roles: .init(rawValue: event["roles"].asUInt64),
-                contact: event["contact"].asString, hash: event["application"].asHash, dossier: keccak256(dossier) == event["dossier"].asHash ? dossier : [])
+                account: event["account"].asAddress, name: nameText(event["name"]), nodeKey: event["nodeKey"].asAddress,
+                roles: .init(rawValue: event["roles"].asUInt64),
+                contact: event["contact"].asString, hash: event["application"].asHash,
+                dossier: keccak256(dossier) == event["dossier"].asHash ? dossier : [])
         }
         for event in try await ledger.events(.consortium, ["Proposed"], from: 0) where event["kind"].asUInt64 == 1 {
-            guard let named = try? ABI.decode([.address, .fixedBytes(32)], event["payload"].asBytes), var application = open[named[0].asAddress],
-                  application.hash == named[1].asHash else { continue }
+            guard let named = try? ABI.decode([.address, .fixedBytes(32)], event["payload"].asBytes),
+                var application = open[named[0].asAddress],
+                application.hash == named[1].asHash
+            else { continue }
             let tally = try await ledger.call(.consortium, "tally", [.word(event["proposal"].asWord)])
             (application.proposal, application.yes, application.needed) = (event["proposal"].asUInt64, tally[0].asUInt64, tally[1].asUInt64)
             open[application.account] = application
@@ -137,7 +155,9 @@ extension Desk {
     /// Puts an application to the vote, if nobody has, and votes. Returns whether this vote admitted the applicant.
     package func vote(on name: String, yes: Bool) async throws -> Bool {
         let all = try await applications()
-        guard let application = all.first(where: { $0.name == name }) else { throw all.isEmpty ? DeskError.nothingToDecide : DeskError.memberUnknown(name, known: all.map(\.name)) }
+        guard let application = all.first(where: { $0.name == name }) else {
+            throw all.isEmpty ? DeskError.nothingToDecide : DeskError.memberUnknown(name, known: all.map(\.name))
+        }
         var proposal = application.proposal
         if proposal == nil {
             let payload = ABI.encode([.address(application.account), .bytes32(application.hash)])
@@ -155,7 +175,9 @@ extension Desk {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard (1...2).contains(parts.count), let whole = U256(decimal: parts[0]) else { throw DeskError.notANumber(text) }
         let fraction = parts.count == 2 ? String(parts[1]) : ""
-        guard fraction.count <= decimals, let cents = U256(decimal: "0" + fraction + String(repeating: "0", count: decimals - fraction.count)) else { throw DeskError.notANumber(text) }
+        guard fraction.count <= decimals,
+            let cents = U256(decimal: "0" + fraction + String(repeating: "0", count: decimals - fraction.count))
+        else { throw DeskError.notANumber(text) }
         return whole &* 100 &+ cents
     }
     package static func money(_ amount: U256) -> String {

@@ -9,7 +9,7 @@ package final class EventLog: Sendable {
     package init(path: String) {
         if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         let file = FileHandle(forWritingAtPath: path)
-        _ = try? file?.seekToEnd()          // a log that cannot be written must not stop a node
+        _ = try? file?.seekToEnd()  // a log that cannot be written must not stop a node
         handle = Mutex(file)
     }
 

@@ -20,7 +20,8 @@ package struct Card: Sendable, Equatable {
     }
     package init?(_ json: JSON) {
         guard let name = json["name"]?.asString, let account = json["account"]?.asAddress, let nodeKey = json["node"]?.asAddress,
-              let roles = json["roles"]?.asString.flatMap({ Member.Roles($0) }), let contact = json["contact"]?.asString else { return nil }
+            let roles = json["roles"]?.asString.flatMap({ Member.Roles($0) }), let contact = json["contact"]?.asString
+        else { return nil }
         self.init(name: name, account: account, nodeKey: nodeKey, roles: roles, contact: contact)
     }
 }
@@ -33,18 +34,25 @@ package enum Founding {
     /// - Parameters:
     ///   - inclusion: Δ of jobs in seconds (job-protocol.md §1).
     ///   - levyBasisPoints: of each job's data fee, to the alliance.
-    package static func genesis(name: String, founders: [Card], timestamp: UInt64, inclusion: UInt64 = 10, levyBasisPoints: UInt64 = 0) throws(GenesisFileError) -> GenesisFile {
+    package static func genesis(
+        name: String, founders: [Card], timestamp: UInt64, inclusion: UInt64 = 10, levyBasisPoints: UInt64 = 0
+    ) throws(GenesisFileError) -> GenesisFile {
         let founders = founders.sorted { $0.nodeKey < $1.nodeKey }
         var parameters: [(String, UInt64)] = [("inclusion", inclusion), ("gasTarget", gasTarget)]
         if levyBasisPoints > 0 { parameters.append(("levy", levyBasisPoints)) }
         let arguments: [ABI.Value] = [
-            .array(founders.map { nameWord($0.name) }), .array(founders.map { .address($0.account) }), .array(founders.map { .address($0.nodeKey) }),
-            .array(founders.map { .uint($0.roles.rawValue) }), .array(founders.map { .string($0.contact) }), .array(parameters.map { nameWord($0.0) }), .array(parameters.map { .uint($0.1) }),
+            .array(founders.map { nameWord($0.name) }), .array(founders.map { .address($0.account) }),
+            .array(founders.map { .address($0.nodeKey) }),
+            .array(founders.map { .uint($0.roles.rawValue) }), .array(founders.map { .string($0.contact) }),
+            .array(parameters.map { nameWord($0.0) }), .array(parameters.map { .uint($0.1) }),
         ]
         let contracts = Contract.all.map { contract in
-            Genesis.Predeployment(name: contract.name, address: contract.address,
-                                  initcode: contract.initCode + (contract.name == "Consortium" ? ABI.encode(arguments) : []))
+            Genesis.Predeployment(
+                name: contract.name, address: contract.address,
+                initcode: contract.initCode + (contract.name == "Consortium" ? ABI.encode(arguments) : []))
         }
-        return try Genesis.make(name: name, validators: founders.filter { $0.roles.contains(.validator) }.map(\.nodeKey), timestamp: timestamp, contracts: contracts)
+        return try Genesis.make(
+            name: name, validators: founders.filter { $0.roles.contains(.validator) }.map(\.nodeKey), timestamp: timestamp,
+            contracts: contracts)
     }
 }

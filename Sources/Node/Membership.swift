@@ -23,8 +23,12 @@ struct Membership: Sendable, Equatable {
     init(at view: LedgerView) throws {
         func call(_ function: String, _ arguments: [ABI.Value]) throws -> [ABI.Value] {
             let consortium = Contract.consortium
-            let payload = TransactionPayload(chainId: U256(view.network.chainId), nonce: 0, gasLimit: 30_000_000, to: consortium.address, data: consortium.abi.encodeCall(function, arguments))
-            guard case .success(let output) = try view.call(payload, from: .zero, at: view.head.number).outcome else { throw MembershipError.unreadable(function) }
+            let payload = TransactionPayload(
+                chainId: U256(view.network.chainId), nonce: 0, gasLimit: 30_000_000, to: consortium.address,
+                data: consortium.abi.encodeCall(function, arguments))
+            guard case .success(let output) = try view.call(payload, from: .zero, at: view.head.number).outcome else {
+                throw MembershipError.unreadable(function)
+            }
             return try consortium.abi.decodeResult(function, inputs: arguments.count, output)
         }
         for i in 0..<(try call("memberCount", [])[0].asUInt64) {
@@ -37,7 +41,9 @@ struct Membership: Sendable, Equatable {
 extension Endpoint {
     /// `host:port`; nil for anything else.
     init?(contact: String) {
-        guard let colon = contact.lastIndex(of: ":"), colon > contact.startIndex, let port = Int(contact[contact.index(after: colon)...]), (1...65535).contains(port) else { return nil }
+        guard let colon = contact.lastIndex(of: ":"), colon > contact.startIndex, let port = Int(contact[contact.index(after: colon)...]),
+            (1...65535).contains(port)
+        else { return nil }
         self.init(node: nil, host: String(contact[..<colon]), port: port)
     }
 }

@@ -35,10 +35,12 @@ enum Misconduct: Sendable {
     var wrapper: Agent.Misconduct? {
         switch self {
         case .none: nil
-        case .wrongMessage(let round, let bit): { inner, committee, _ in WrongMessage(inner: inner, seat: committee.seat, round: round, bit: bit) }
+        case .wrongMessage(let round, let bit):
+            { inner, committee, _ in WrongMessage(inner: inner, seat: committee.seat, round: round, bit: bit) }
         case .equivocation: { inner, committee, key in Equivocator(inner: inner, committee: committee, key: key) }
         case .falseInput: { inner, committee, key in FalseInput(inner: inner, committee: committee, key: key) }
-        case .silence(let round), .stubbornness(let round): { inner, committee, _ in Silence(inner: inner, seat: committee.seat, lastRound: round) }
+        case .silence(let round), .stubbornness(let round):
+            { inner, committee, _ in Silence(inner: inner, seat: committee.seat, lastRound: round) }
         }
     }
     /// Of complaints.
@@ -57,7 +59,9 @@ extension Deviation {
         return try await inner.exchange(frames, expecting: expecting)
     }
     func post(_ frames: [Bytes]) { inner.post(frames) }
-    func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? { try await inner.next(of: seats, expecting: expecting) }
+    func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? {
+        try await inner.next(of: seats, expecting: expecting)
+    }
     var arrived: [Bytes?] { inner.arrived }
 }
 
@@ -97,12 +101,24 @@ private final class Silence: SeatLink {
     private var others: [Int] { (0..<4).filter { $0 != seat } }
 
     func exchange(_ frames: [Bytes], expecting: [Int]) async throws(MPC.ChannelError) -> [Bytes] {
-        if round.withLock({ $0 += 1; return $0 }) <= lastRound { return try await inner.exchange(frames, expecting: expecting) }
+        if round.withLock({
+            $0 += 1; return $0
+        }) <= lastRound {
+            return try await inner.exchange(frames, expecting: expecting)
+        }
         while try await inner.next(of: others, expecting: .max) != nil {}
         throw .cancelled
     }
-    func post(_ frames: [Bytes]) { if round.withLock({ $0 += 1; return $0 }) <= lastRound { inner.post(frames) } }
-    func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? { try await inner.next(of: seats, expecting: expecting) }
+    func post(_ frames: [Bytes]) {
+        if round.withLock({
+            $0 += 1; return $0
+        }) <= lastRound {
+            inner.post(frames)
+        }
+    }
+    func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? {
+        try await inner.next(of: seats, expecting: expecting)
+    }
     var arrived: [Bytes?] { inner.arrived }
 }
 
@@ -113,14 +129,20 @@ private final class Equivocator: Deviation {
     private let key: PrivateKey
     private let isDone = Mutex(false)
 
-    init(inner: any SeatLink, committee: SessionRun.Committee, key: PrivateKey) { (self.inner, self.committee, self.key) = (inner, committee, key) }
+    init(inner: any SeatLink, committee: SessionRun.Committee, key: PrivateKey) {
+        (self.inner, self.committee, self.key) = (inner, committee, key)
+    }
 
     func deviate(_ frames: inout [Bytes]) {
         let victim = committee.seat == 0 ? 1 : 0
         // The round of SEGMENT: a claim of that kind in front, the record behind it.
-        guard frames[victim].count == SignedClaim.byteCount + 13 * 32, frames[victim][0] == Claim.Kind.segment.rawValue, !isDone.withLock({ let was = $0; $0 = true; return was }) else { return }
+        guard frames[victim].count == SignedClaim.byteCount + 13 * 32, frames[victim][0] == Claim.Kind.segment.rawValue,
+            !isDone.withLock({
+                let was = $0; $0 = true; return was
+            })
+        else { return }
         var record = Bytes(frames[victim][SignedClaim.byteCount...])
-        record[31] ^= 1          // another last step
+        record[31] ^= 1  // another last step
         guard let changed = BatchRecord(encoded: record) else { return }
         frames[victim] = committee.forged(.segment, 0, changed.content(after: committee.session), key) + record
     }
@@ -133,12 +155,20 @@ private final class FalseInput: Deviation {
     private let key: PrivateKey
     private let isDone = Mutex(false)
 
-    init(inner: any SeatLink, committee: SessionRun.Committee, key: PrivateKey) { (self.inner, self.committee, self.key) = (inner, committee, key) }
+    init(inner: any SeatLink, committee: SessionRun.Committee, key: PrivateKey) {
+        (self.inner, self.committee, self.key) = (inner, committee, key)
+    }
 
     func deviate(_ frames: inout [Bytes]) {
-        guard !isDone.withLock({ let was = $0; $0 = true; return was }) else { return }
+        guard
+            !isDone.withLock({
+                let was = $0; $0 = true; return was
+            })
+        else { return }
         for p in 0..<4 where p != committee.seat {
-            guard let entries = try? RLP.decode(frames[p]).asList, let parts = try? entries.first?.asList, let claim = try? parts.first?.asBytes, claim.count == SignedClaim.byteCount else { continue }
+            guard let entries = try? RLP.decode(frames[p]).asList, let parts = try? entries.first?.asList,
+                let claim = try? parts.first?.asBytes, claim.count == SignedClaim.byteCount
+            else { continue }
             let forged = committee.forged(.delivery, U256(bigEndian: claim[1..<33]), keccak256(Bytes("other rows".utf8)), key)
             // The claim stands as it is inside the frame: same length, so its place can be written over.
             guard let at = frames[p].indices.first(where: { frames[p][$0...].starts(with: claim) }) else { continue }

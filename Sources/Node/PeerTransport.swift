@@ -21,7 +21,9 @@ struct PeerTransport: ConsensusTransport {
             switch event {
             case .up(let peer, let hello):
                 let status = QBFT.PeerStatus(headNumber: hello.headNumber, isAmnesiac: hello.flags.contains(.amnesiac))
-                let roundTrip = network.roundTrip(to: peer).map { UInt64($0.components.attoseconds / 1_000_000_000_000_000) + UInt64($0.components.seconds) * 1_000 }
+                let roundTrip = network.roundTrip(to: peer).map {
+                    UInt64($0.components.attoseconds / 1_000_000_000_000_000) + UInt64($0.components.seconds) * 1_000
+                }
                 return .up(peer, status, roundTripMilliseconds: roundTrip ?? 1)
             case .down(let peer): return .down(peer)
             case .frame(let frame, let peer): return .frame(frame.id.rawValue, frame.payload, from: peer)
@@ -71,7 +73,9 @@ final class PeerHistory: SyncSource {
                 switch frame.id {
                 case .getHeaders, .getBodies: answer(frame.id, id, parts, peer)
                 default:
-                    guard let question = state.withLock({ $0.open[id]?.peer == peer ? $0.open.removeValue(forKey: id) : nil }) else { continue }
+                    guard let question = state.withLock({ $0.open[id]?.peer == peer ? $0.open.removeValue(forKey: id) : nil }) else {
+                        continue
+                    }
                     question.answer.resume(returning: parts.count == 2 ? .success((try? parts[1].asList) ?? []) : .failure(.malformed))
                 }
             }
@@ -80,7 +84,8 @@ final class PeerHistory: SyncSource {
     }
 
     private func answer(_ kind: FrameID, _ id: UInt64, _ parts: [RLP.Item], _ peer: Address) {
-        guard parts.count == 3, let number = try? parts[1].asUInt64, let count = try? parts[2].asUInt64, number < 1 << 53, count <= 512 else {
+        guard parts.count == 3, let number = try? parts[1].asUInt64, let count = try? parts[2].asUInt64, number < 1 << 53, count <= 512
+        else {
             return network.report(.breach, by: peer)
         }
         let view = ledger.view
@@ -88,8 +93,11 @@ final class PeerHistory: SyncSource {
         let body = RLP.encodeList { (list: inout RLP.Encoder) in
             list.append(id)
             list.appendList { items in
-                if kind == .getHeaders { for header in (try? view.sealedHeaders(from: number, count: Int(count))) ?? [] { header.encode(into: &items) } }
-                else { for body in (try? view.bodies(from: number, count: Int(count))) ?? [] { items.appendEncoded(body) } }
+                if kind == .getHeaders {
+                    for header in (try? view.sealedHeaders(from: number, count: Int(count))) ?? [] { header.encode(into: &items) }
+                } else {
+                    for body in (try? view.bodies(from: number, count: Int(count))) ?? [] { items.appendEncoded(body) }
+                }
             }
         }
         network.send(Frame(kind == .getHeaders ? .headers : .bodies, body), to: peer)

@@ -84,7 +84,9 @@ package final class BulkSession: Sendable {
     package func receive(from index: Int) async throws(BulkError) -> Bytes { try await receive(index..<(index + 1))[0] }
 
     /// One message from each of the parties, when the last is in. One caller at a time.
-    private func receive(_ parties: Range<Int>) async throws(BulkError) -> [Bytes] { try await receive(Want(parties: Array(parties))).map(\.1) }
+    private func receive(_ parties: Range<Int>) async throws(BulkError) -> [Bytes] {
+        try await receive(Want(parties: Array(parties))).map(\.1)
+    }
 
     /// The next message of whichever of the parties comes first; those that are lost do not end the wait for the others.
     package func receiveFirst(of parties: [Int]) async throws(BulkError) -> (index: Int, message: Bytes) {

@@ -221,9 +221,11 @@ extension PeerNetwork {
                 state.endpoints[known].node = endpoint.node
                 return nil
             }
-            if let node = endpoint.node, let old = state.endpoints.indices.dropFirst(configuredCount).first(where: { state.endpoints[$0].node == node }) {
+            if let node = endpoint.node,
+                let old = state.endpoints.indices.dropFirst(configuredCount).first(where: { state.endpoints[$0].node == node })
+            {
                 state.endpoints[old] = endpoint
-                return nil          // whatever waits to dial it, or dials it when its link ends, goes to the new place
+                return nil  // whatever waits to dial it, or dials it when its link ends, goes to the new place
             }
             state.endpoints.append(endpoint)
             return state.isRunning ? state.endpoints.count - 1 : nil

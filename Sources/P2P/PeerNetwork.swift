@@ -116,7 +116,9 @@ package final class PeerNetwork: Sendable {
         } catch {
             // Nothing has been started on the group that could fail to stop.
             try? await group.shutdownGracefully()
-            throw .cannotListen(host: configuration.host, port: configuration.port, reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)")
+            throw .cannotListen(
+                host: configuration.host, port: configuration.port,
+                reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)")
         }
     }
 

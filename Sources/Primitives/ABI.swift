@@ -73,10 +73,15 @@ extension ABI.TypeName {
         case "string": self = .string
         default:
             func number(_ prefix: String) -> Int? { text.hasPrefix(prefix) ? Int(text.dropFirst(prefix.count)) : nil }
-            if let bits = number("uint"), bits % 8 == 0, (8...256).contains(bits) { self = .uint(bits: bits) }
-            else if let bits = number("int"), bits % 8 == 0, (8...256).contains(bits) { self = .int(bits: bits) }
-            else if let count = number("bytes"), (1...32).contains(count) { self = .fixedBytes(count) }
-            else { throw .typeMalformed(text) }
+            if let bits = number("uint"), bits % 8 == 0, (8...256).contains(bits) {
+                self = .uint(bits: bits)
+            } else if let bits = number("int"), bits % 8 == 0, (8...256).contains(bits) {
+                self = .int(bits: bits)
+            } else if let count = number("bytes"), (1...32).contains(count) {
+                self = .fixedBytes(count)
+            } else {
+                throw .typeMalformed(text)
+            }
         }
     }
 
@@ -210,7 +215,7 @@ extension ABI {
 
     private static func value(_ type: TypeName, _ data: Bytes, at: Int, _ budget: inout Int) throws(ABIError) -> Value {
         budget -= 1
-        guard budget > 0 else { throw .outOfBounds(at: at) }          // nested arrays of nothing cost no bytes, but time
+        guard budget > 0 else { throw .outOfBounds(at: at) }  // nested arrays of nothing cost no bytes, but time
         switch type {
         case .uint, .int, .address, .bool, .fixedBytes:
             let word = try word(data, at)
@@ -224,7 +229,8 @@ extension ABI {
             if type == .string, String(validating: bytes, as: UTF8.self) == nil { throw .notUTF8(at: start) }
             return .bytes(bytes)
         case .tuple(let types): return .tuple(try sequence(types, data, start: at, &budget))
-        case .fixedArray(let element, let count): return .tuple(try sequence(Array(repeating: element, count: count), data, start: at, &budget))
+        case .fixedArray(let element, let count):
+            return .tuple(try sequence(Array(repeating: element, count: count), data, start: at, &budget))
         case .array(let element):
             let count = try size(data, at)
             guard count * max(element.headCount, 1) <= data.count - at - 32 else { throw .outOfBounds(at: at) }

@@ -18,13 +18,17 @@
     @inlinable public init(last20 hash: Hash32) {
         self = .zero
         hash.withUnsafeBytes { source in
-            withUnsafeMutableBytes(of: &self) { UnsafeMutableRawBufferPointer(rebasing: $0[..<20]).copyMemory(from: UnsafeRawBufferPointer(rebasing: source[12...])) }
+            withUnsafeMutableBytes(of: &self) {
+                UnsafeMutableRawBufferPointer(rebasing: $0[..<20]).copyMemory(from: UnsafeRawBufferPointer(rebasing: source[12...]))
+            }
         }
     }
 
     /// The low 160 bits of a machine word.
     @inlinable @inline(__always) public init(_ word: U256) {
-        self.init((word.l2 &<< 32 | word.l1 &>> 32).byteSwapped, (word.l1 &<< 32 | word.l0 &>> 32).byteSwapped, UInt32(truncatingIfNeeded: word.l0).byteSwapped)
+        self.init(
+            (word.l2 &<< 32 | word.l1 &>> 32).byteSwapped, (word.l1 &<< 32 | word.l0 &>> 32).byteSwapped,
+            UInt32(truncatingIfNeeded: word.l0).byteSwapped)
     }
 
     /// `0x` and 40 digits of any case; the checksum of mixed case is not judged here.

@@ -45,7 +45,9 @@ extension Block {
         guard f.count == 3 || f[3] == .list([]) else { throw .withdrawalsPresent }
         transactions = []
         for (index, element) in body.enumerated() {
-            do throws(TransactionDecodingError) { transactions.append(try UnverifiedTransaction(inBody: element)) } catch { throw .transaction(index: index, error) }
+            do throws(TransactionDecodingError) { transactions.append(try UnverifiedTransaction(inBody: element)) } catch {
+                throw .transaction(index: index, error)
+            }
         }
     }
 

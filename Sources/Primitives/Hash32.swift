@@ -2,7 +2,9 @@
 @frozen public struct Hash32: Sendable {
     @usableFromInline var w0: UInt64, w1: UInt64, w2: UInt64, w3: UInt64
 
-    @inlinable public init(_ w0: UInt64, _ w1: UInt64, _ w2: UInt64, _ w3: UInt64) { (self.w0, self.w1, self.w2, self.w3) = (w0, w1, w2, w3) }
+    @inlinable public init(_ w0: UInt64, _ w1: UInt64, _ w2: UInt64, _ w3: UInt64) {
+        (self.w0, self.w1, self.w2, self.w3) = (w0, w1, w2, w3)
+    }
 
     public static let zero = Hash32(0, 0, 0, 0)
     public static let count = 32

@@ -24,10 +24,13 @@ public struct Header: Sendable, Equatable {
     public var parentBeaconBlockRoot: Hash32?
     public var requestsHash: Hash32?
 
-    public init(parentHash: Hash32, beneficiary: Address, stateRoot: Hash32, transactionsRoot: Hash32, receiptsRoot: Hash32, logsBloom: Bloom,
-                difficulty: U256, number: UInt64, gasLimit: UInt64, gasUsed: UInt64, timestamp: UInt64, extraData: Bytes, mixHash: Hash32, nonce: UInt64,
-                baseFeePerGas: U256? = nil, withdrawalsRoot: Hash32? = nil, blobGasUsed: UInt64? = nil, excessBlobGas: UInt64? = nil,
-                parentBeaconBlockRoot: Hash32? = nil, requestsHash: Hash32? = nil) {
+    public init(
+        parentHash: Hash32, beneficiary: Address, stateRoot: Hash32, transactionsRoot: Hash32, receiptsRoot: Hash32, logsBloom: Bloom,
+        difficulty: U256, number: UInt64, gasLimit: UInt64, gasUsed: UInt64, timestamp: UInt64, extraData: Bytes, mixHash: Hash32,
+        nonce: UInt64,
+        baseFeePerGas: U256? = nil, withdrawalsRoot: Hash32? = nil, blobGasUsed: UInt64? = nil, excessBlobGas: UInt64? = nil,
+        parentBeaconBlockRoot: Hash32? = nil, requestsHash: Hash32? = nil
+    ) {
         self.parentHash = parentHash
         self.beneficiary = beneficiary
         self.stateRoot = stateRoot
@@ -98,10 +101,11 @@ extension Header {
         guard [15, 16, 17, 20, 21].contains(f.count) else { throw .countMismatch(expected: 21, found: f.count) }
         let nonce = try f[14].asBytes
         guard nonce.count == 8 else { throw .lengthMismatch(expected: 8, found: nonce.count) }
-        self.init(parentHash: try f[0].asHash, beneficiary: try f[2].asAddress, stateRoot: try f[3].asHash, transactionsRoot: try f[4].asHash,
-                  receiptsRoot: try f[5].asHash, logsBloom: try Bloom(rlp: f[6]), difficulty: try f[7].asU256, number: try f[8].asUInt64,
-                  gasLimit: try f[9].asUInt64, gasUsed: try f[10].asUInt64, timestamp: try f[11].asUInt64, extraData: try f[12].asBytes,
-                  mixHash: try f[13].asHash, nonce: nonce.reduce(0) { $0 << 8 | UInt64($1) })
+        self.init(
+            parentHash: try f[0].asHash, beneficiary: try f[2].asAddress, stateRoot: try f[3].asHash, transactionsRoot: try f[4].asHash,
+            receiptsRoot: try f[5].asHash, logsBloom: try Bloom(rlp: f[6]), difficulty: try f[7].asU256, number: try f[8].asUInt64,
+            gasLimit: try f[9].asUInt64, gasUsed: try f[10].asUInt64, timestamp: try f[11].asUInt64, extraData: try f[12].asBytes,
+            mixHash: try f[13].asHash, nonce: nonce.reduce(0) { $0 << 8 | UInt64($1) })
         ommersHash = try f[1].asHash
         if f.count > 15 { baseFeePerGas = try f[15].asU256 }
         if f.count > 16 { withdrawalsRoot = try f[16].asHash }

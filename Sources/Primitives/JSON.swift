@@ -150,7 +150,9 @@ extension JSON {
             case UInt8(ascii: "u"):
                 var scalar = try hex4(start)
                 if (0xd800..<0xdc00).contains(scalar) {
-                    guard at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u") else { throw .malformedString(at: start) }
+                    guard at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u") else {
+                        throw .malformedString(at: start)
+                    }
                     at += 2
                     let low = try hex4(start)
                     guard (0xdc00..<0xe000).contains(low) else { throw .malformedString(at: start) }
@@ -327,7 +329,9 @@ extension JSON {
     public var asQuantity: UInt64? { asU256?.asUInt64 }
 }
 
-extension JSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral {
+extension JSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral,
+    ExpressibleByDictionaryLiteral
+{
     public init(stringLiteral value: String) { self = .string(value) }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(integerLiteral value: Int64) { self = .integer(value) }

@@ -143,37 +143,49 @@ extension RLP {
 }
 
 extension RLP.Item {
-    public var asBytes: Bytes { get throws(RLPError) {
-        guard case .bytes(let bytes) = self else { throw .bytesExpected }
-        return bytes
-    } }
-    public var asList: [RLP.Item] { get throws(RLPError) {
-        guard case .list(let items) = self else { throw .listExpected }
-        return items
-    } }
+    public var asBytes: Bytes {
+        get throws(RLPError) {
+            guard case .bytes(let bytes) = self else { throw .bytesExpected }
+            return bytes
+        }
+    }
+    public var asList: [RLP.Item] {
+        get throws(RLPError) {
+            guard case .list(let items) = self else { throw .listExpected }
+            return items
+        }
+    }
     public func asList(count: Int) throws(RLPError) -> [RLP.Item] {
         let items = try asList
         guard items.count == count else { throw .countMismatch(expected: count, found: items.count) }
         return items
     }
-    public var asHash: Hash32 { get throws(RLPError) {
-        let bytes = try asBytes
-        guard let hash = Hash32(bytes) else { throw .lengthMismatch(expected: 32, found: bytes.count) }
-        return hash
-    } }
-    public var asAddress: Address { get throws(RLPError) {
-        let bytes = try asBytes
-        guard let address = Address(bytes) else { throw .lengthMismatch(expected: 20, found: bytes.count) }
-        return address
-    } }
-    public var asUInt64: UInt64 { get throws(RLPError) {
-        let bytes = try asBytes
-        guard bytes.count <= 8, bytes.first != 0 else { throw .integer(maximumBytes: 8) }
-        return bytes.reduce(0) { $0 << 8 | UInt64($1) }
-    } }
-    public var asU256: U256 { get throws(RLPError) {
-        let bytes = try asBytes
-        guard bytes.count <= 32, bytes.first != 0 else { throw .integer(maximumBytes: 32) }
-        return U256(bigEndian: bytes)
-    } }
+    public var asHash: Hash32 {
+        get throws(RLPError) {
+            let bytes = try asBytes
+            guard let hash = Hash32(bytes) else { throw .lengthMismatch(expected: 32, found: bytes.count) }
+            return hash
+        }
+    }
+    public var asAddress: Address {
+        get throws(RLPError) {
+            let bytes = try asBytes
+            guard let address = Address(bytes) else { throw .lengthMismatch(expected: 20, found: bytes.count) }
+            return address
+        }
+    }
+    public var asUInt64: UInt64 {
+        get throws(RLPError) {
+            let bytes = try asBytes
+            guard bytes.count <= 8, bytes.first != 0 else { throw .integer(maximumBytes: 8) }
+            return bytes.reduce(0) { $0 << 8 | UInt64($1) }
+        }
+    }
+    public var asU256: U256 {
+        get throws(RLPError) {
+            let bytes = try asBytes
+            guard bytes.count <= 32, bytes.first != 0 else { throw .integer(maximumBytes: 32) }
+            return U256(bigEndian: bytes)
+        }
+    }
 }

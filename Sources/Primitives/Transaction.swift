@@ -44,9 +44,12 @@ public struct TransactionPayload: Sendable, Equatable {
     public var blobHashes: [Hash32]
     public var authorizations: [Authorization]
 
-    public init(kind: Kind = .dynamicFee, chainId: U256?, nonce: UInt64, maxPriorityFeePerGas: U256 = .zero, maxFeePerGas: U256 = .zero, gasLimit: UInt64,
-                to: Address?, value: U256 = .zero, data: Bytes = [], accessList: [AccessListEntry] = [], maxFeePerBlobGas: U256 = .zero,
-                blobHashes: [Hash32] = [], authorizations: [Authorization] = []) {
+    public init(
+        kind: Kind = .dynamicFee, chainId: U256?, nonce: UInt64, maxPriorityFeePerGas: U256 = .zero, maxFeePerGas: U256 = .zero,
+        gasLimit: UInt64,
+        to: Address?, value: U256 = .zero, data: Bytes = [], accessList: [AccessListEntry] = [], maxFeePerBlobGas: U256 = .zero,
+        blobHashes: [Hash32] = [], authorizations: [Authorization] = []
+    ) {
         self.kind = kind
         self.chainId = chainId
         self.nonce = nonce
@@ -155,15 +158,18 @@ extension Authorization {
     }
     /// What the authority signs, before hashing (EIP-7702: 0x05 ‖ rlp).
     public var signedBytes: Bytes {
-        [0x05] + RLP.encodeList {
-            $0.append(chainId)
-            $0.append(address)
-            $0.append(nonce)
-        }
+        [0x05]
+            + RLP.encodeList {
+                $0.append(chainId)
+                $0.append(address)
+                $0.append(nonce)
+            }
     }
     fileprivate init(_ item: RLP.Item) throws(RLPError) {
         let f = try item.asList(count: 6)
-        self.init(chainId: try f[0].asU256, address: try f[1].asAddress, nonce: try f[2].asUInt64, yParity: try f[3].asU256, r: try f[4].asU256, s: try f[5].asU256)
+        self.init(
+            chainId: try f[0].asU256, address: try f[1].asAddress, nonce: try f[2].asUInt64, yParity: try f[3].asU256, r: try f[4].asU256,
+            s: try f[5].asU256)
     }
 }
 
@@ -173,7 +179,8 @@ extension UnverifiedTransaction {
         let list = RLP.encodeList { (list: inout RLP.Encoder) in
             payload.encodeFields(into: &list)
             if payload.kind == .legacy {
-                list.append(payload.chainId.map { $0 &* 2 &+ 35 &+ U256(UInt64(signature.yParity)) } ?? U256(27 + UInt64(signature.yParity)))
+                list.append(
+                    payload.chainId.map { $0 &* 2 &+ 35 &+ U256(UInt64(signature.yParity)) } ?? U256(27 + UInt64(signature.yParity)))
             } else {
                 list.append(UInt64(signature.yParity))
             }
@@ -223,9 +230,11 @@ extension UnverifiedTransaction {
             let (half, odd) = (v &- 35).quotientAndRemainder(dividingBy: 2)
             (chainId, parity) = (half, UInt8(odd.l0))
         }
-        self.init(payload: TransactionPayload(kind: .legacy, chainId: chainId, nonce: try f[0].asUInt64, maxPriorityFeePerGas: price, maxFeePerGas: price,
-                                              gasLimit: try f[2].asUInt64, to: try Self.recipient(f[3]), value: try f[4].asU256, data: try f[5].asBytes),
-                  signature: TransactionSignature(r: try f[7].asU256, s: try f[8].asU256, yParity: parity))
+        self.init(
+            payload: TransactionPayload(
+                kind: .legacy, chainId: chainId, nonce: try f[0].asUInt64, maxPriorityFeePerGas: price, maxFeePerGas: price,
+                gasLimit: try f[2].asUInt64, to: try Self.recipient(f[3]), value: try f[4].asU256, data: try f[5].asBytes),
+            signature: TransactionSignature(r: try f[7].asU256, s: try f[8].asU256, yParity: parity))
     }
 
     private init(typed kind: TransactionPayload.Kind, _ item: RLP.Item) throws(RLPError) {
@@ -236,8 +245,9 @@ extension UnverifiedTransaction {
         let chainId = try next().asU256, nonce = try next().asUInt64
         let first = try next().asU256
         let fee = kind == .accessList ? first : try next().asU256
-        var payload = TransactionPayload(kind: kind, chainId: chainId, nonce: nonce, maxPriorityFeePerGas: first, maxFeePerGas: fee, gasLimit: try next().asUInt64,
-                                         to: try Self.recipient(next()), value: try next().asU256, data: try next().asBytes)
+        var payload = TransactionPayload(
+            kind: kind, chainId: chainId, nonce: nonce, maxPriorityFeePerGas: first, maxFeePerGas: fee, gasLimit: try next().asUInt64,
+            to: try Self.recipient(next()), value: try next().asU256, data: try next().asBytes)
         for entry in try next().asList {
             let pair = try entry.asList(count: 2)
             var keys: [Hash32] = []
@@ -250,7 +260,8 @@ extension UnverifiedTransaction {
         }
         if kind == .setCode { for entry in try next().asList { payload.authorizations.append(try Authorization(entry)) } }
         let parity = try next().asUInt64
-        self.init(payload: payload, signature: TransactionSignature(r: try next().asU256, s: try next().asU256, yParity: UInt8(clamping: parity)))
+        self.init(
+            payload: payload, signature: TransactionSignature(r: try next().asU256, s: try next().asU256, yParity: UInt8(clamping: parity)))
     }
 
     private static func recipient(_ item: RLP.Item) throws(RLPError) -> Address? {

@@ -2,7 +2,9 @@
 @frozen public struct U256: Sendable, Hashable {
     public var l0: UInt64, l1: UInt64, l2: UInt64, l3: UInt64
 
-    @inlinable @inline(__always) public init(_ l0: UInt64, _ l1: UInt64, _ l2: UInt64, _ l3: UInt64) { (self.l0, self.l1, self.l2, self.l3) = (l0, l1, l2, l3) }
+    @inlinable @inline(__always) public init(_ l0: UInt64, _ l1: UInt64, _ l2: UInt64, _ l3: UInt64) {
+        (self.l0, self.l1, self.l2, self.l3) = (l0, l1, l2, l3)
+    }
     @inlinable @inline(__always) public init(_ small: UInt64) { self.init(small, 0, 0, 0) }
     @inlinable public init(_ small: Int) {
         precondition(small >= 0)
@@ -20,8 +22,11 @@
     /// The value, or nil where it needs more than 64 bits.
     @inlinable @inline(__always) public var asUInt64: UInt64? { fitsUInt64 ? l0 : nil }
     @inlinable public var bitWidth: Int {
-        l3 != 0 ? 256 - l3.leadingZeroBitCount : l2 != 0 ? 192 - l2.leadingZeroBitCount
-            : l1 != 0 ? 128 - l1.leadingZeroBitCount : 64 - l0.leadingZeroBitCount
+        l3 != 0
+            ? 256 - l3.leadingZeroBitCount
+            : l2 != 0
+                ? 192 - l2.leadingZeroBitCount
+                : l1 != 0 ? 128 - l1.leadingZeroBitCount : 64 - l0.leadingZeroBitCount
     }
 }
 
@@ -34,8 +39,10 @@ extension U256: ExpressibleByIntegerLiteral {
 extension U256 {
     /// 32 bytes at `pointer`, most significant first, unaligned.
     @inlinable @inline(__always) public init(bigEndianAt p: UnsafeRawPointer) {
-        self.init(p.loadUnaligned(fromByteOffset: 24, as: UInt64.self).byteSwapped, p.loadUnaligned(fromByteOffset: 16, as: UInt64.self).byteSwapped,
-                  p.loadUnaligned(fromByteOffset: 8, as: UInt64.self).byteSwapped, p.loadUnaligned(as: UInt64.self).byteSwapped)
+        self.init(
+            p.loadUnaligned(fromByteOffset: 24, as: UInt64.self).byteSwapped,
+            p.loadUnaligned(fromByteOffset: 16, as: UInt64.self).byteSwapped,
+            p.loadUnaligned(fromByteOffset: 8, as: UInt64.self).byteSwapped, p.loadUnaligned(as: UInt64.self).byteSwapped)
     }
     @inlinable @inline(__always) public func storeBigEndian(at p: UnsafeMutableRawPointer) {
         p.storeBytes(of: l3.byteSwapped, as: UInt64.self)
@@ -117,9 +124,15 @@ extension U256: Comparable {
         _ = subtractWithBorrow(a.l3, b.l3, &borrow)
         return borrow != 0
     }
-    @inlinable @inline(__always) public static func & (a: U256, b: U256) -> U256 { U256(a.l0 & b.l0, a.l1 & b.l1, a.l2 & b.l2, a.l3 & b.l3) }
-    @inlinable @inline(__always) public static func | (a: U256, b: U256) -> U256 { U256(a.l0 | b.l0, a.l1 | b.l1, a.l2 | b.l2, a.l3 | b.l3) }
-    @inlinable @inline(__always) public static func ^ (a: U256, b: U256) -> U256 { U256(a.l0 ^ b.l0, a.l1 ^ b.l1, a.l2 ^ b.l2, a.l3 ^ b.l3) }
+    @inlinable @inline(__always) public static func & (a: U256, b: U256) -> U256 {
+        U256(a.l0 & b.l0, a.l1 & b.l1, a.l2 & b.l2, a.l3 & b.l3)
+    }
+    @inlinable @inline(__always) public static func | (a: U256, b: U256) -> U256 {
+        U256(a.l0 | b.l0, a.l1 | b.l1, a.l2 | b.l2, a.l3 | b.l3)
+    }
+    @inlinable @inline(__always) public static func ^ (a: U256, b: U256) -> U256 {
+        U256(a.l0 ^ b.l0, a.l1 ^ b.l1, a.l2 ^ b.l2, a.l3 ^ b.l3)
+    }
     @inlinable @inline(__always) public static prefix func ~ (a: U256) -> U256 { U256(~a.l0, ~a.l1, ~a.l2, ~a.l3) }
 
     /// Zero from 256 on.
@@ -209,13 +222,17 @@ extension U256 {
     @inlinable public func multipliedFull(by b: U256) -> (low: U256, high: U256) {
         var r = (UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0))
         var c: UInt64 = 0
-        r.0 = multiplyAdd(0, l0, b.l0, &c); r.1 = multiplyAdd(0, l0, b.l1, &c); r.2 = multiplyAdd(0, l0, b.l2, &c); r.3 = multiplyAdd(0, l0, b.l3, &c)
+        r.0 = multiplyAdd(0, l0, b.l0, &c); r.1 = multiplyAdd(0, l0, b.l1, &c); r.2 = multiplyAdd(0, l0, b.l2, &c);
+        r.3 = multiplyAdd(0, l0, b.l3, &c)
         r.4 = c; c = 0
-        r.1 = multiplyAdd(r.1, l1, b.l0, &c); r.2 = multiplyAdd(r.2, l1, b.l1, &c); r.3 = multiplyAdd(r.3, l1, b.l2, &c); r.4 = multiplyAdd(r.4, l1, b.l3, &c)
+        r.1 = multiplyAdd(r.1, l1, b.l0, &c); r.2 = multiplyAdd(r.2, l1, b.l1, &c); r.3 = multiplyAdd(r.3, l1, b.l2, &c);
+        r.4 = multiplyAdd(r.4, l1, b.l3, &c)
         r.5 = c; c = 0
-        r.2 = multiplyAdd(r.2, l2, b.l0, &c); r.3 = multiplyAdd(r.3, l2, b.l1, &c); r.4 = multiplyAdd(r.4, l2, b.l2, &c); r.5 = multiplyAdd(r.5, l2, b.l3, &c)
+        r.2 = multiplyAdd(r.2, l2, b.l0, &c); r.3 = multiplyAdd(r.3, l2, b.l1, &c); r.4 = multiplyAdd(r.4, l2, b.l2, &c);
+        r.5 = multiplyAdd(r.5, l2, b.l3, &c)
         r.6 = c; c = 0
-        r.3 = multiplyAdd(r.3, l3, b.l0, &c); r.4 = multiplyAdd(r.4, l3, b.l1, &c); r.5 = multiplyAdd(r.5, l3, b.l2, &c); r.6 = multiplyAdd(r.6, l3, b.l3, &c)
+        r.3 = multiplyAdd(r.3, l3, b.l0, &c); r.4 = multiplyAdd(r.4, l3, b.l1, &c); r.5 = multiplyAdd(r.5, l3, b.l2, &c);
+        r.6 = multiplyAdd(r.6, l3, b.l3, &c)
         r.7 = c
         return (U256(r.0, r.1, r.2, r.3), U256(r.4, r.5, r.6, r.7))
     }
@@ -269,7 +286,9 @@ extension U256 {
 /// Digits are guessed by multiplication with the reciprocal of the divisor's two highest limbs (Möller, Granlund, "Improved
 /// division by invariant integers", 2011): the guess is wrong so rarely that one correction is enough, and the only hardware
 /// division is the one that makes the reciprocal.
-private func divideLimbs(_ numerator: UnsafeMutablePointer<UInt64>, _ count: Int, by divisor: U256, quotient: UnsafeMutablePointer<UInt64>) -> U256 {
+private func divideLimbs(
+    _ numerator: UnsafeMutablePointer<UInt64>, _ count: Int, by divisor: U256, quotient: UnsafeMutablePointer<UInt64>
+) -> U256 {
     let width = (divisor.bitWidth &+ 63) / 64, shift = UInt64(64 &* width &- divisor.bitWidth), d = divisor.shiftedLeft(shift)
     numerator[count] = 0
     if shift > 0 {
@@ -292,8 +311,10 @@ private func divideLimbs(_ numerator: UnsafeMutablePointer<UInt64>, _ count: Int
     return remainder.shiftedRight(shift)
 }
 
-@inline(__always) private func divideNormalised(_ numerator: UnsafeMutablePointer<UInt64>, _ count: Int, by d: UnsafePointer<UInt64>, _ width: Int,
-                                                quotient: UnsafeMutablePointer<UInt64>) {
+@inline(__always) private func divideNormalised(
+    _ numerator: UnsafeMutablePointer<UInt64>, _ count: Int, by d: UnsafePointer<UInt64>, _ width: Int,
+    quotient: UnsafeMutablePointer<UInt64>
+) {
     let top = UInt128(d[width - 1]) << 64 | UInt128(d[width - 2])
     let v = reciprocal(of: top)
     for j in (0...(count &- width)).reversed() {
@@ -362,7 +383,8 @@ private func divideLimbs(_ numerator: UnsafeMutablePointer<UInt64>, _ count: Int
 }
 
 /// Three limbs by two, with high < d.
-@inline(__always) private func divide(_ high: UInt128, _ low: UInt64, by d: UInt128, _ v: UInt64) -> (quotient: UInt64, remainder: UInt128) {
+@inline(__always) private func divide(_ high: UInt128, _ low: UInt64, by d: UInt128, _ v: UInt64) -> (quotient: UInt64, remainder: UInt128)
+{
     let q = UInt128(v) &* (high >> 64) &+ high
     var q1 = UInt64(truncatingIfNeeded: q >> 64)
     let r1 = UInt64(truncatingIfNeeded: high) &- q1 &* UInt64(truncatingIfNeeded: d >> 64)

@@ -138,8 +138,7 @@ package struct EthereumService: Sendable {
         return .array(try view.logs(query, from: from, to: to).map(\.json))
     }
 
-    private func proof(_ address: Address, _ keys: [String], _ number: UInt64, _ view: any LedgerSnapshot) throws(RPCError) -> JSON
-    {
+    private func proof(_ address: Address, _ keys: [String], _ number: UInt64, _ view: any LedgerSnapshot) throws(RPCError) -> JSON {
         var proof = try view.proof(address, slots: keys.map { U256(hex: $0) ?? .zero }, at: number)
         for index in proof.slots.indices { proof.slots[index].key = keys[index] }
         return proof.json

@@ -26,18 +26,29 @@ struct Forge {
     let timeout: UInt64
 
     func signed<P: ConsensusPayload>(_ payload: P) -> Signed<P> { Signed(payload, by: key, genesis: genesis) }
-    func prepare(_ height: UInt64, _ round: UInt32, _ digest: Hash32) -> Message { .prepare(signed(PreparePayload(height: height, round: round, digest: digest))) }
+    func prepare(_ height: UInt64, _ round: UInt32, _ digest: Hash32) -> Message {
+        .prepare(signed(PreparePayload(height: height, round: round, digest: digest)))
+    }
     func commit(_ block: UnsealedBlock, _ round: UInt32) -> Message {
-        .commit(signed(CommitPayload(height: block.header.number, round: round, digest: block.hash, seal: key.sign(block.sealDigest(round: round)))))
+        .commit(
+            signed(
+                CommitPayload(height: block.header.number, round: round, digest: block.hash, seal: key.sign(block.sealDigest(round: round)))
+            ))
     }
     func roundChange(_ height: UInt64, _ round: UInt32, _ lock: Lock? = nil) -> Message {
-        .roundChange(RoundChange(signed: signed(RoundChangePayload(height: height, round: round, prepared: lock.map { .init(round: $0.round, digest: $0.block.hash) })),
-                                 block: lock?.block, prepares: lock?.prepares ?? []))
+        .roundChange(
+            RoundChange(
+                signed: signed(
+                    RoundChangePayload(height: height, round: round, prepared: lock.map { .init(round: $0.round, digest: $0.block.hash) })),
+                block: lock?.block, prepares: lock?.prepares ?? []))
     }
     /// The proposal with another block, justification kept.
     func proposal(_ m: Proposal, _ block: UnsealedBlock) -> Message {
-        .proposal(Proposal(signed: signed(ProposalPayload(height: m.signed.payload.height, round: m.round, block: block)), roundChanges: m.roundChanges,
-                           prepares: m.prepares))
+        .proposal(
+            Proposal(
+                signed: signed(ProposalPayload(height: m.signed.payload.height, round: m.round, block: block)),
+                roundChanges: m.roundChanges,
+                prepares: m.prepares))
     }
     /// The same block with its time moved: another block, as valid as the clock allows.
     func moved(_ block: UnsealedBlock, milliseconds: Int64) -> UnsealedBlock {
@@ -46,7 +57,9 @@ struct Forge {
         header.timestamp = time / 1000
         extra.vanity = Hash32([UInt8(time % 1000 >> 8), UInt8(time % 1000 & 255)] + extra.nextCommitment)!
         header.extraData = extra.encoded
-        do throws(HeaderError) { return try UnsealedBlock(Block(header: header, transactions: block.block.transactions)) } catch { preconditionFailure("\(error)") }
+        do throws(HeaderError) { return try UnsealedBlock(Block(header: header, transactions: block.block.transactions)) } catch {
+            preconditionFailure("\(error)")
+        }
     }
 }
 
@@ -130,7 +143,10 @@ struct CertificateForger: ByzantineActor {
         case .prepare(let m): seen = seen.suffix(12) + [m]
         case .proposal(let m):
             let r = m.round, own = forge.signed(PreparePayload(height: message.height, round: r, digest: m.block.hash))
-            let fakes: [[Prepare]] = [[own], [own, own, own, own, own], seen, seen + [own], seen.filter { $0.payload.round == r && $0.payload.height == message.height } + [own]]
+            let fakes: [[Prepare]] = [
+                [own], [own, own, own, own, own], seen, seen + [own],
+                seen.filter { $0.payload.round == r && $0.payload.height == message.height } + [own],
+            ]
             return [forge.roundChange(message.height, r + 1, Lock(block: m.block, prepares: fakes[turn % fakes.count]))]
         default: break
         }
@@ -152,7 +168,11 @@ struct CertificateForger: ByzantineActor {
 struct RoundRacer: ByzantineActor {
     mutating func incoming(_ message: Message, _ forge: Forge, _ random: inout SeededGenerator) -> [Message] {
         var lock: Lock?
-        if case .roundChange(let m) = message { lock = m.block.map { Lock(block: $0, prepares: m.prepares) } } else if !random.chance(10) { return [] }
+        if case .roundChange(let m) = message {
+            lock = m.block.map { Lock(block: $0, prepares: m.prepares) }
+        } else if !random.chance(10) {
+            return []
+        }
         return [forge.roundChange(message.height, .max, lock), forge.prepare(message.height, .max - 1, .zero)]
     }
 }
@@ -161,7 +181,14 @@ struct RoundRacer: ByzantineActor {
 struct SealForger: ByzantineActor {
     func outgoing(_ message: Message, to peer: Int, epoch: Int, _ forge: Forge) -> [(Message, delay: UInt64)] {
         guard case .commit(let m) = message else { return [(message, 0)] }
-        return [(.commit(forge.signed(CommitPayload(height: m.payload.height, round: m.payload.round, digest: m.payload.digest, seal: forge.key.sign(.zero)))), 0)]
+        return [
+            (
+                .commit(
+                    forge.signed(
+                        CommitPayload(
+                            height: m.payload.height, round: m.payload.round, digest: m.payload.digest, seal: forge.key.sign(.zero)))), 0
+            )
+        ]
     }
     func serving(_ block: SealedBlock, _ forge: Forge) -> Block { resealed(block) { $0[0] = forge.key.sign(.zero).bytes } }
 }
@@ -170,7 +197,11 @@ struct SealForger: ByzantineActor {
 struct SealStuffer: ByzantineActor {
     func serving(_ block: SealedBlock, _ forge: Forge) -> Block {
         resealed(block) { seals in
-            if block.header.number % 2 == 0 { seals.append(forge.key.sign(block.unsealed.sealDigest(round: block.round)).bytes) } else { seals[0] = seals[seals.count - 1] }
+            if block.header.number % 2 == 0 {
+                seals.append(forge.key.sign(block.unsealed.sealDigest(round: block.round)).bytes)
+            } else {
+                seals[0] = seals[seals.count - 1]
+            }
         }
     }
 }
@@ -208,11 +239,13 @@ struct ClockLiar: ByzantineActor {
 struct EmptySpammer: ByzantineActor {
     func outgoing(_ message: Message, to peer: Int, epoch: Int, _ forge: Forge) -> [(Message, delay: UInt64)] {
         guard case .proposal(let m) = message, m.prepares.isEmpty, !m.block.block.transactions.isEmpty else { return [(message, 0)] }
-        let request = BuildRequest(head: forge.head, round: m.round, beneficiary: forge.key.address,
-                                   timeMilliseconds: forge.head.timeMilliseconds + (peer % 2 == 0 ? 1000 : 400), allowsEmpty: true)
+        let request = BuildRequest(
+            head: forge.head, round: m.round, beneficiary: forge.key.address,
+            timeMilliseconds: forge.head.timeMilliseconds + (peer % 2 == 0 ? 1000 : 400), allowsEmpty: true)
         let root = keccak256(forge.head.header.stateRoot.bytes + forge.head.validators.commitment)
-        let block = request.block(transactions: [], stateRoot: root, transactionsRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot, logsBloom: Bloom(),
-                                  gasUsed: 0, next: forge.head.validators)
+        let block = request.block(
+            transactions: [], stateRoot: root, transactionsRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot, logsBloom: Bloom(),
+            gasUsed: 0, next: forge.head.validators)
         return [(forge.proposal(m, block), 0)]
     }
 }
@@ -222,10 +255,18 @@ struct Censor: ByzantineActor {
     func outgoing(_ message: Message, to peer: Int, epoch: Int, _ forge: Forge) -> [(Message, delay: UInt64)] {
         guard case .proposal(let m) = message, m.prepares.isEmpty, !m.block.block.transactions.isEmpty else { return [(message, 0)] }
         let time = max(forge.head.timeMilliseconds + 1000, m.block.header.timestamp * 1000 + UInt64(m.block.extra.milliseconds))
-        let request = BuildRequest(head: forge.head, round: m.round, beneficiary: forge.key.address, timeMilliseconds: time, allowsEmpty: true)
+        let request = BuildRequest(
+            head: forge.head, round: m.round, beneficiary: forge.key.address, timeMilliseconds: time, allowsEmpty: true)
         let root = keccak256(forge.head.header.stateRoot.bytes + forge.head.validators.commitment)
-        return [(forge.proposal(m, request.block(transactions: [], stateRoot: root, transactionsRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot,
-                                                 logsBloom: Bloom(), gasUsed: 0, next: forge.head.validators)), 0)]
+        return [
+            (
+                forge.proposal(
+                    m,
+                    request.block(
+                        transactions: [], stateRoot: root, transactionsRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot,
+                        logsBloom: Bloom(), gasUsed: 0, next: forge.head.validators)), 0
+            )
+        ]
     }
 }
 
@@ -236,7 +277,8 @@ struct Flooder: ByzantineActor {
         return (0..<12).map { i in
             let digest = Hash32(random.next(), 0, 0, 0)
             let height = message.height + UInt64(i % 3) * UInt64(i / 3)
-            return i % 4 == 3 ? forge.roundChange(height, UInt32(i)) : forge.prepare(height, UInt32(truncatingIfNeeded: random.next()), digest)
+            return i % 4 == 3
+                ? forge.roundChange(height, UInt32(i)) : forge.prepare(height, UInt32(truncatingIfNeeded: random.next()), digest)
         }
     }
 }
@@ -245,8 +287,15 @@ struct Flooder: ByzantineActor {
 struct Impersonator: ByzantineActor {
     mutating func incoming(_ message: Message, _ forge: Forge, _ random: inout SeededGenerator) -> [Message] {
         switch message {
-        case .proposal(let m): [.proposal(Proposal(signed: forge.signed(m.signed.payload), roundChanges: m.roundChanges, prepares: m.prepares)), message]
-        case .prepare(let m): [.prepare(Signed(payload: PreparePayload(height: message.height, round: message.round + 1, digest: m.payload.digest), signature: m.signature))]
+        case .proposal(let m):
+            [.proposal(Proposal(signed: forge.signed(m.signed.payload), roundChanges: m.roundChanges, prepares: m.prepares)), message]
+        case .prepare(let m):
+            [
+                .prepare(
+                    Signed(
+                        payload: PreparePayload(height: message.height, round: message.round + 1, digest: m.payload.digest),
+                        signature: m.signature))
+            ]
         case .commit(let m): [.commit(forge.signed(m.payload)), message]
         case .roundChange: [message]
         }

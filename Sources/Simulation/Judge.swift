@@ -53,8 +53,12 @@ struct Judge {
             report(.doubleSigned(node: node, code: message.code, height: message.height, round: message.round))
         }
         let disk = world.nodes[node]
-        guard let mark = disk.watermark, mark.height == message.height, mark.round >= message.round else { return report(.messageBeforeRecord(node: node, code: message.code)) }
-        if case .commit(let m) = message, disk.lock?.round != m.payload.round || disk.lock?.block.hash != m.payload.digest { report(.commitWithoutLock(node: node)) }
+        guard let mark = disk.watermark, mark.height == message.height, mark.round >= message.round else {
+            return report(.messageBeforeRecord(node: node, code: message.code))
+        }
+        if case .commit(let m) = message, disk.lock?.round != m.payload.round || disk.lock?.block.hash != m.payload.digest {
+            report(.commitWithoutLock(node: node))
+        }
         if let machine = disk.machine, machine.bufferedCount > 3000 { report(.buffersTooLarge(node: node)) }
     }
     /// The memory of this key is gone: until it is whole again the node counts as faulty.
@@ -64,7 +68,9 @@ struct Judge {
         guard world.isHonest(node) else { return }
         if let known = hashes[block.header.number] {
             if known != block.hash { report(.fork(height: block.header.number, node: node)) }
-        } else { hashes[block.header.number] = block.hash }
+        } else {
+            hashes[block.header.number] = block.hash
+        }
         for transaction in block.transactions { acknowledged[transaction.payload.nonce] = block.header.number }
     }
 
@@ -72,7 +78,9 @@ struct Judge {
         guard violations.isEmpty else { return }
         for index in world.honest {
             let node = world.nodes[index]
-            for (number, height) in acknowledged where height <= node.head.number && !node.included.contains(number) { report(.acknowledgedLost(number)) }
+            for (number, height) in acknowledged where height <= node.head.number && !node.included.contains(number) {
+                report(.acknowledgedLost(number))
+            }
             guard !world.ledger.weakQuorum else { continue }
             do throws(FollowError) {
                 var follower = try ValidatorFollower(genesis: node.genesis.head.header)

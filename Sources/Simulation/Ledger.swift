@@ -22,17 +22,20 @@ struct Ledger {
         self.weakQuorum = weakQuorum
         let set = Ledger.set(validators, weakQuorum)!
         let extra = ExtraData(vanity: keccak256(Bytes("simulation".utf8)), validators: set.addresses)
-        let header = Header(parentHash: .zero, beneficiary: .zero, stateRoot: Header.emptyRoot, transactionsRoot: Header.emptyRoot,
-                            receiptsRoot: Header.emptyRoot, logsBloom: Bloom(), difficulty: 1, number: 0, gasLimit: 30_000_000, gasUsed: 0,
-                            timestamp: Ledger.genesisTime, extraData: extra.encoded, mixHash: HeaderRules.mixHash, nonce: 0, baseFeePerGas: .zero,
-                            withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0, parentBeaconBlockRoot: .zero,
-                            requestsHash: Header.noRequests)
+        let header = Header(
+            parentHash: .zero, beneficiary: .zero, stateRoot: Header.emptyRoot, transactionsRoot: Header.emptyRoot,
+            receiptsRoot: Header.emptyRoot, logsBloom: Bloom(), difficulty: 1, number: 0, gasLimit: 30_000_000, gasUsed: 0,
+            timestamp: Ledger.genesisTime, extraData: extra.encoded, mixHash: HeaderRules.mixHash, nonce: 0, baseFeePerGas: .zero,
+            withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0, parentBeaconBlockRoot: .zero,
+            requestsHash: Header.noRequests)
         genesis = LedgerState(head: Ledger.head(header, header.hash(extra), set), included: [])
         states[genesis.head.hash] = genesis
     }
 
     private static func head(_ header: Header, _ hash: Hash32, _ next: ValidatorSet) -> Head {
-        do throws(HeaderError) { return try Head(header: header, hash: hash, validators: next, gasTarget: 30_000_000) } catch { preconditionFailure("\(error)") }
+        do throws(HeaderError) { return try Head(header: header, hash: hash, validators: next, gasTarget: 30_000_000) } catch {
+            preconditionFailure("\(error)")
+        }
     }
     private static func set(_ list: [Address], _ weakQuorum: Bool) -> ValidatorSet? {
         guard let set = ValidatorSet(list), weakQuorum else { return ValidatorSet(list) }
@@ -40,15 +43,18 @@ struct Ledger {
     }
 
     static func transaction(_ number: UInt64, _ data: Bytes = []) -> UnverifiedTransaction {
-        UnverifiedTransaction(payload: TransactionPayload(kind: .legacy, chainId: 1, nonce: number, gasLimit: 21_000, to: .zero, data: data),
-                              signature: TransactionSignature(r: 1, s: 1, yParity: 0))
+        UnverifiedTransaction(
+            payload: TransactionPayload(kind: .legacy, chainId: 1, nonce: number, gasLimit: 21_000, to: .zero, data: data),
+            signature: TransactionSignature(r: 1, s: 1, yParity: 0))
     }
     static func adding(_ address: Address, _ number: UInt64) -> UnverifiedTransaction { transaction(number, [1] + address.bytes) }
     static func removing(_ address: Address, _ number: UInt64) -> UnverifiedTransaction { transaction(number, [2] + address.bytes) }
     /// Makes its block invalid.
     static let poison: UInt64 = 1 << 40
 
-    private func outcome(_ transactions: [UnverifiedTransaction], on parent: LedgerState) -> (included: Set<UInt64>, next: ValidatorSet, root: Hash32, body: Hash32)? {
+    private func outcome(
+        _ transactions: [UnverifiedTransaction], on parent: LedgerState
+    ) -> (included: Set<UInt64>, next: ValidatorSet, root: Hash32, body: Hash32)? {
         var included = parent.included, list = parent.head.validators.addresses, numbers: Bytes = []
         for transaction in transactions {
             let number = transaction.payload.nonce
@@ -60,14 +66,20 @@ struct Ledger {
             }
         }
         let next = Ledger.set(list, weakQuorum) ?? parent.head.validators
-        return (included, next, keccak256(parent.head.header.stateRoot.bytes + numbers + next.commitment),
-                numbers.isEmpty ? Header.emptyRoot : keccak256(numbers))
+        return (
+            included, next, keccak256(parent.head.header.stateRoot.bytes + numbers + next.commitment),
+            numbers.isEmpty ? Header.emptyRoot : keccak256(numbers)
+        )
     }
 
     func build(_ request: BuildRequest, _ transactions: [UnverifiedTransaction]) -> UnsealedBlock {
-        guard let parent = states[request.head.hash], let made = outcome(transactions, on: parent) else { preconditionFailure("a pool holds what fits") }
-        return request.block(transactions: transactions, stateRoot: made.root, transactionsRoot: made.body, receiptsRoot: Header.emptyRoot, logsBloom: Bloom(),
-                             gasUsed: 0, next: made.next)
+        guard let parent = states[request.head.hash], let made = outcome(transactions, on: parent) else {
+            preconditionFailure("a pool holds what fits")
+        }
+        return request.block(
+            transactions: transactions, stateRoot: made.root, transactionsRoot: made.body, receiptsRoot: Header.emptyRoot,
+            logsBloom: Bloom(),
+            gasUsed: 0, next: made.next)
     }
 
     /// nil: the block is invalid.
@@ -75,7 +87,9 @@ struct Ledger {
         if let known = states[block.hash] { return known }
         if refused.contains(block.hash) { return nil }
         guard let parent = states[block.header.parentHash], let made = outcome(block.block.transactions, on: parent),
-              made.root == block.header.stateRoot, made.body == block.header.transactionsRoot, block.extra.nextCommitment == made.next.commitment else {
+            made.root == block.header.stateRoot, made.body == block.header.transactionsRoot,
+            block.extra.nextCommitment == made.next.commitment
+        else {
             refused.insert(block.hash)
             return nil
         }

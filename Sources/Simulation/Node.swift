@@ -50,7 +50,8 @@ final class Node {
     }
     func persist(_ record: QBFT.Record, _ usesCodec: Bool) {
         switch record {
-        case .watermark(let mark): watermark = usesCodec ? reread { () throws(MessageError) in try Watermark(decoding: mark.encoded) } : mark
+        case .watermark(let mark):
+            watermark = usesCodec ? reread { () throws(MessageError) in try Watermark(decoding: mark.encoded) } : mark
         case .lock(let lock): self.lock = usesCodec ? reread { () throws(MessageError) in try Lock(decoding: lock.encoded) } : lock
         }
     }

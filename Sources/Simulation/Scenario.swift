@@ -115,7 +115,8 @@ struct Scenario {
     func crashes(_ index: Int, after effect: QBFT.Effect, _ world: World) -> Bool {
         // Where a lost watermark would hurt: the vote has reached others, our memory of it dies.
         if case .broadcast(.commit) = effect, !world.isCalm, world.isHonest(index), !halves,
-           world.random.chance(control == .forgetsWatermark ? 40 : crashPerMille > 0 ? 5 : 0) {
+            world.random.chance(control == .forgetsWatermark ? 40 : crashPerMille > 0 ? 5 : 0)
+        {
             world.schedule(UInt64(world.random.within(2...16)), .powerLoss(index, life: world.nodes[index].life))
         }
         return strikes(index, effect, world)
@@ -141,7 +142,8 @@ struct Scenario {
         case 0, 1: if a != b { world.resetLink(a, b, after: UInt64(world.random.within(10...2000))) }
         case 2: if a != b, !halves { world.openBlackHole(a, b) }
         case 3: if world.isHonest(a), !halves { world.random.chance(50) ? world.stopCleanly(a) : world.crash(a, writing: nil) }
-        case 4: for b in world.nodes.indices where b != a && !halves { world.resetLink(a, b, after: UInt64(world.random.within(10...2000))) }
+        case 4:
+            for b in world.nodes.indices where b != a && !halves { world.resetLink(a, b, after: UInt64(world.random.within(10...2000))) }
         default: wipe(world)
         }
         world.schedule(UInt64(1 + world.random.below(2 * faultEvery)), .fault)

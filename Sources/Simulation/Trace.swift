@@ -5,10 +5,12 @@ import Primitives
 extension World {
     func trace(_ index: Int, _ input: QBFT.Input, _ effects: [QBFT.Effect]) {
         guard let trace, let machine = nodes[index].machine else { return }
-        let place = "\(machine.height)/\(machine.round)\(machine.lock.map { " locked \($0.round)" } ?? "")\(machine.amnesiacSince == nil ? "" : " amnesiac")"
+        let place =
+            "\(machine.height)/\(machine.round)\(machine.lock.map { " locked \($0.round)" } ?? "")\(machine.amnesiacSince == nil ? "" : " amnesiac")"
         let done = effects.map(line).joined(separator: "; ")
-        trace("\(now - 1000 * Ledger.genesisTime - 5000) #\(index)\(isHonest(index) ? "" : " (\(type(of: nodes[index].actor!)))") \(place): \(line(input))"
-            + (done.isEmpty ? "" : " → \(done)"))
+        trace(
+            "\(now - 1000 * Ledger.genesisTime - 5000) #\(index)\(isHonest(index) ? "" : " (\(type(of: nodes[index].actor!)))") \(place): \(line(input))"
+                + (done.isEmpty ? "" : " → \(done)"))
     }
 
     private func who(_ address: Address) -> String { indices[address].map { "#\($0)" } ?? "nobody" }
@@ -21,7 +23,8 @@ extension World {
         case .proposal(let m): "\(place) \(short(m.block.hash))\(m.prepares.isEmpty ? "" : " again")"
         case .prepare(let m): "\(place) \(short(m.payload.digest))"
         case .commit(let m): "\(place) \(short(m.payload.digest))"
-        case .roundChange(let m): place + (m.signed.payload.prepared.map { " lock \($0.round) \(short($0.digest))\(m.block == nil ? " bare" : "")" } ?? "")
+        case .roundChange(let m):
+            place + (m.signed.payload.prepared.map { " lock \($0.round) \(short($0.digest))\(m.block == nil ? " bare" : "")" } ?? "")
         }
     }
     private func line(_ input: QBFT.Input) -> String {

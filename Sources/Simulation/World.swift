@@ -85,7 +85,9 @@ package final class World {
     }
     private static func key(_ number: UInt64, isReal: Bool) -> any ConsensusSigner {
         if !isReal { return SimulatedKey(number) }
-        do throws(SignatureError) { return try PrivateKey(keccak256(withUnsafeBytes(of: number) { Bytes($0) }).bytes) } catch { preconditionFailure("\(error)") }
+        do throws(SignatureError) { return try PrivateKey(keccak256(withUnsafeBytes(of: number) { Bytes($0) }).bytes) } catch {
+            preconditionFailure("\(error)")
+        }
     }
 
     func isHonest(_ index: Int) -> Bool { nodes[index].actor == nil }
@@ -212,7 +214,9 @@ package final class World {
             case .persist(let record): nodes[index].persist(record, scenario.usesCodec)
             case .broadcast(let message):
                 judge.said(message, by: index, self)
-                for peer in nodes.indices where peer != index && nodes[index].head.validators.contains(nodes[peer].key.address) { send(message, from: index, to: peer) }
+                for peer in nodes.indices where peer != index && nodes[index].head.validators.contains(nodes[peer].key.address) {
+                    send(message, from: index, to: peer)
+                }
             case .send(let message, let to):
                 judge.said(message, by: index, self)
                 send(message, from: index, to: indices[to]!)
@@ -222,16 +226,21 @@ package final class World {
                 schedule(milliseconds, .timer(index, life: life, generation: nodes[index].timerGeneration, timer))
             case .cancelTimer(let timer): nodes[index].timers[timer] = nil
             case .build(let request):
-                if isHonest(index), request.allowsEmpty, !nodes[index].pool.isEmpty { judge.report(.emptyDespitePool(node: index, height: request.head.number + 1)) }
+                if isHonest(index), request.allowsEmpty, !nodes[index].pool.isEmpty {
+                    judge.report(.emptyDespitePool(node: index, height: request.head.number + 1))
+                }
                 schedule(UInt64(random.within(0...3)), .built(index, life: life, request))
             case .validate(let block): schedule(UInt64(random.within(0...3)), .validated(index, life: life, block))
             case .decide(let block, _): schedule(UInt64(random.within(0...3)), .decided(index, life: life, block))
             case .sync(let from, _): requestSync(index, from: indices[from]!)
             case .help(let peer, _): announceHead(of: index, to: indices[peer]!)
-            case .misbehaved(let peer, let what): if isHonest(index), isHonest(indices[peer]!) { judge.report(.honestAccused(by: index, of: indices[peer]!, "\(what)")) }
+            case .misbehaved(let peer, let what):
+                if isHonest(index), isHonest(indices[peer]!) { judge.report(.honestAccused(by: index, of: indices[peer]!, "\(what)")) }
             case .equivocation(let evidence):
                 judge.equivocations += 1
-                if let author = indices[evidence.author], isHonest(author), nodes[author].wipes == 0 { judge.report(.honestEquivocation(author)) }
+                if let author = indices[evidence.author], isHonest(author), nodes[author].wipes == 0 {
+                    judge.report(.honestEquivocation(author))
+                }
             case .stop(let reason): if isHonest(index) { judge.report(.stopped(node: index, "\(reason)")) }
             }
             if scenario.crashes(index, after: effect, self) { return crash(index, writing: nil) }
@@ -269,14 +278,17 @@ package final class World {
     private func sync(_ index: Int, from peer: Int) {
         guard nodes[peer].machine != nil, !blackHoles[peer][index] else { return }
         for block in nodes[peer].chain.dropFirst(Int(nodes[index].head.number)).prefix(64) {
-            guard nodes[index].machine != nil, let checked = verified(nodes[peer].serving(block, self), on: nodes[index].head) else { return }
+            guard nodes[index].machine != nil, let checked = verified(nodes[peer].serving(block, self), on: nodes[index].head) else {
+                return
+            }
             imported(index, checked, decidedHere: false)
         }
     }
     /// What sync accepts: canonical seals of the list that the own head names.
     private func verified(_ block: Block, on head: Head) -> SealedBlock? {
         guard let extra = try? ExtraData(decoding: block.header.extraData), extra.validators == head.validators.addresses,
-              let sealed = try? SealedHeader(block.header, extra, by: head.validators, recovery) else { return nil }
+            let sealed = try? SealedHeader(block.header, extra, by: head.validators, recovery)
+        else { return nil }
         return SealedBlock(sealed, body: block.transactions)
     }
 
@@ -291,7 +303,9 @@ package final class World {
     }
     private func catchUp(_ index: Int, from peer: Int) {
         for block in nodes[peer].chain.dropFirst(Int(nodes[index].head.number)) {
-            guard let checked = verified(nodes[peer].serving(block, self), on: nodes[index].head), let state = ledger.execute(checked.unsealed) else { return }
+            guard let checked = verified(nodes[peer].serving(block, self), on: nodes[index].head),
+                let state = ledger.execute(checked.unsealed)
+            else { return }
             nodes[index].store(checked, state)
         }
     }
@@ -312,7 +326,9 @@ package final class World {
 
     // MARK: network
 
-    func isUp(_ a: Int, _ b: Int) -> Bool { epochs[a][b] % 2 == 0 && nodes[a].machine != nil && nodes[b].machine != nil && nodes[a].linked.contains(b) }
+    func isUp(_ a: Int, _ b: Int) -> Bool {
+        epochs[a][b] % 2 == 0 && nodes[a].machine != nil && nodes[b].machine != nil && nodes[a].linked.contains(b)
+    }
     private func linkUp(_ a: Int, _ b: Int) {
         guard nodes[a].machine != nil, nodes[b].machine != nil else { return schedule(100, .reconnect(a, b)) }
         if scenario.isCut(a, b, self) { return schedule(100, .reconnect(a, b)) }
@@ -342,7 +358,9 @@ package final class World {
     private func latency() -> UInt64 { UInt64(isCalm ? random.within(1...15) : scenario.latency(&random)) }
 
     private func send(_ message: Message, from: Int, to: Int) {
-        guard let forge = nodes[from].forge(self), var actor = nodes[from].actor else { return transmit(message, from: from, to: to, delay: 0) }
+        guard let forge = nodes[from].forge(self), var actor = nodes[from].actor else {
+            return transmit(message, from: from, to: to, delay: 0)
+        }
         let made = actor.outgoing(message, to: to, epoch: epochs[from][to] / 2, forge)
         nodes[from].actor = actor
         for (message, delay) in made { transmit(message, from: from, to: to, delay: delay) }
@@ -358,7 +376,9 @@ package final class World {
             }
         }
         schedule(delay + latency(), .deliver(to: to, from: from, epoch: epochs[to][from], message))
-        if !isCalm, scenario.duplicates, random.chance(10) { schedule(delay + 3 * latency(), .deliver(to: to, from: from, epoch: epochs[to][from], message)) }
+        if !isCalm, scenario.duplicates, random.chance(10) {
+            schedule(delay + 3 * latency(), .deliver(to: to, from: from, epoch: epochs[to][from], message))
+        }
     }
 
     // MARK: life outside
@@ -416,9 +436,11 @@ package final class World {
         return !hasCutPower
     }
     package var summary: Summary {
-        Summary(heights: honest.map { nodes[$0].head.number }.max() ?? 0, highestRound: highestRound, crashes: crashes, equivocations: judge.equivocations,
-                wipes: nodes.reduce(0) { $0 + $1.wipes }, liars: nodes.count - honest.count, deliveries: deliveries,
-                calmMilliseconds: judge.calmTook, failed: !violations.isEmpty)
+        Summary(
+            heights: honest.map { nodes[$0].head.number }.max() ?? 0, highestRound: highestRound, crashes: crashes,
+            equivocations: judge.equivocations,
+            wipes: nodes.reduce(0) { $0 + $1.wipes }, liars: nodes.count - honest.count, deliveries: deliveries,
+            calmMilliseconds: judge.calmTook, failed: !violations.isEmpty)
     }
     package struct Summary: Sendable {
         package let heights: UInt64, highestRound: UInt32, crashes: Int, equivocations: Int, wipes: Int, liars: Int, deliveries: Int

@@ -9,7 +9,8 @@ package protocol KeyValueReader: Sendable {
     func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes?
 
     /// Visits keys of `column` in `lower..<upper` (nil: to the column's end), ascending or descending, until `visit` returns false.
-    func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+    func scan(
+        _ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
         _ visit: (Bytes, Bytes) -> Bool) throws(StorageError)
 }
 
@@ -23,8 +24,10 @@ package protocol KeyValueStore: KeyValueReader {
 }
 
 extension KeyValueReader {
-    package func scan(_ column: Column, prefix: Bytes = [], descending: Bool = false,
-        _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+    package func scan(
+        _ column: Column, prefix: Bytes = [], descending: Bool = false,
+        _ visit: (Bytes, Bytes) -> Bool
+    ) throws(StorageError) {
         try scan(column, from: prefix, to: successor(prefix), descending: descending, visit)
     }
 }

@@ -52,8 +52,10 @@ package final class MemoryStore: KeyValueStore {
         }
     }
 
-    package func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
-        _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+    package func scan(
+        _ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+        _ visit: (Bytes, Bytes) -> Bool
+    ) throws(StorageError) {
         try snapshot().scan(column, from: lower, to: upper, descending: descending, visit)
     }
 
@@ -86,11 +88,15 @@ package final class MemoryStore: KeyValueStore {
     private struct Snapshot: KeyValueReader {
         let entries: [Bytes: Bytes]
         func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { entries[column.key(key)] }
-        func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
-            _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+        func scan(
+            _ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+            _ visit: (Bytes, Bytes) -> Bool
+        ) throws(StorageError) {
             let low = column.key(lower), high = upper.map { column.key($0) } ?? [column.prefix + 1]
-            let keys = entries.keys.filter { !$0.lexicographicallyPrecedes(low)
-                && $0.lexicographicallyPrecedes(high) }.sorted { $0.lexicographicallyPrecedes($1) }
+            let keys = entries.keys.filter {
+                !$0.lexicographicallyPrecedes(low)
+                    && $0.lexicographicallyPrecedes(high)
+            }.sorted { $0.lexicographicallyPrecedes($1) }
             for key in descending ? keys.reversed() : keys where !visit(Bytes(key[1...]), entries[key]!) { return }
         }
     }

@@ -72,8 +72,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
 
     package func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { try get(column.key(key), reading) }
 
-    package func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
-        _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+    package func scan(
+        _ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+        _ visit: (Bytes, Bytes) -> Bool
+    ) throws(StorageError) {
         try scan(column, lower, upper, descending, snapshot: nil, visit)
     }
 
@@ -82,9 +84,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         defer { rocksdb_writebatch_destroy(writing) }
         for operation in batch.operations {
             switch operation {
-            case .put(let key, let value): withChars(key) {
-                k in withChars(value) { v in rocksdb_writebatch_put(writing, k, key.count, v, value.count) }
-            }
+            case .put(let key, let value):
+                withChars(key) {
+                    k in withChars(value) { v in rocksdb_writebatch_put(writing, k, key.count, v, value.count) }
+                }
             case .delete(let key): withChars(key) { rocksdb_writebatch_delete(writing, $0, key.count) }
             }
         }
@@ -110,7 +113,7 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         guard error == nil else { throw RocksDBStore.error(take(error), directory) }
     }
 
-    private final class Snapshot: KeyValueReader, @unchecked Sendable {   // as the store: handles are thread-safe, freed last
+    private final class Snapshot: KeyValueReader, @unchecked Sendable {  // as the store: handles are thread-safe, freed last
         let store: RocksDBStore, snapshot: OpaquePointer, reading: OpaquePointer
         init(_ store: RocksDBStore) {
             self.store = store
@@ -123,8 +126,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
             rocksdb_release_snapshot(store.database, snapshot)
         }
         func get(_ column: Column, _ key: Bytes) throws(StorageError) -> Bytes? { try store.get(column.key(key), reading) }
-        func scan(_ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
-            _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+        func scan(
+            _ column: Column, from lower: Bytes, to upper: Bytes?, descending: Bool,
+            _ visit: (Bytes, Bytes) -> Bool
+        ) throws(StorageError) {
             try store.scan(column, lower, upper, descending, snapshot: snapshot, visit)
         }
     }
@@ -140,8 +145,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         return Bytes(UnsafeRawBufferPointer(start: value, count: count))
     }
 
-    fileprivate func scan(_ column: Column, _ lower: Bytes, _ upper: Bytes?, _ descending: Bool, snapshot: OpaquePointer?,
-                          _ visit: (Bytes, Bytes) -> Bool) throws(StorageError) {
+    fileprivate func scan(
+        _ column: Column, _ lower: Bytes, _ upper: Bytes?, _ descending: Bool, snapshot: OpaquePointer?,
+        _ visit: (Bytes, Bytes) -> Bool
+    ) throws(StorageError) {
         let low = column.key(lower), high = upper.map { column.key($0) } ?? [column.prefix + 1]
         if !low.lexicographicallyPrecedes(high) { return }
         let problem = withChars(low) { lowChars in
@@ -159,8 +166,11 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
                 while rocksdb_iter_valid(cursor) != 0 {
                     var keyCount = 0, valueCount = 0
                     let key = rocksdb_iter_key(cursor, &keyCount), value = rocksdb_iter_value(cursor, &valueCount)
-                    guard visit(Bytes(UnsafeRawBufferPointer(start: key, count: keyCount)[1...]),
-                        Bytes(UnsafeRawBufferPointer(start: value, count: valueCount))) else {
+                    guard
+                        visit(
+                            Bytes(UnsafeRawBufferPointer(start: key, count: keyCount)[1...]),
+                            Bytes(UnsafeRawBufferPointer(start: value, count: valueCount)))
+                    else {
                         break
                     }
                     descending ? rocksdb_iter_prev(cursor) : rocksdb_iter_next(cursor)

@@ -49,8 +49,10 @@ package enum Proof {
 extension Trie {
     /// The nodes from the root towards `key`, outermost first: of the value if it is there, of its absence if not.
     /// Needs a committed trie: every node is read through `reader`.
-    package static func prove(_ key: some Collection<UInt8>, root: Hash32,
-        from reader: borrowing some NodeReader) throws(TrieError) -> [Bytes] {
+    package static func prove(
+        _ key: some Collection<UInt8>, root: Hash32,
+        from reader: borrowing some NodeReader
+    ) throws(TrieError) -> [Bytes] {
         var trie = Trie(root: root), proof: [Bytes] = []
         _ = try trie.get(key, from: reader)
         // `get` resolves parents before children, and nothing beside the path.

@@ -119,8 +119,10 @@ extension Trie {
 
 extension Trie {
     /// Stores `value` under `key`; an empty value removes the key, as everywhere in Ethereum.
-    package mutating func set(_ key: some Collection<UInt8>, to value: some Collection<UInt8>,
-        from reader: borrowing some NodeReader) throws(TrieError) {
+    package mutating func set(
+        _ key: some Collection<UInt8>, to value: some Collection<UInt8>,
+        from reader: borrowing some NodeReader
+    ) throws(TrieError) {
         if value.isEmpty {
             // A removal that finds nothing must leave every node clean.
             guard try get(key, from: reader) != nil else { return }
@@ -152,8 +154,10 @@ extension Trie {
         return add(Node(kind: .branch, child: UInt32(children.count - 16)))
     }
 
-    private mutating func insert(_ at: UInt32, _ path: Bytes, _ depth: Int, _ value: Slice,
-        _ reader: borrowing some NodeReader) throws(TrieError) -> UInt32 {
+    private mutating func insert(
+        _ at: UInt32, _ path: Bytes, _ depth: Int, _ value: Slice,
+        _ reader: borrowing some NodeReader
+    ) throws(TrieError) -> UInt32 {
         if at == 0 { return leaf(store(path: path[depth...]), value) }
         try resolve(at, reader)
         let node = nodes[Int(at)]
@@ -191,8 +195,12 @@ extension Trie {
             nodes[Int(fork)].value = node.value
         } else {
             let nibble = Int(paths[Int(node.path.start) + common])
-            children[first + nibble] = node.kind == .leaf ? leaf(tail(common + 1), node.value) : extension_(tail(common + 1),
-                node.child)
+            children[first + nibble] =
+                node.kind == .leaf
+                ? leaf(tail(common + 1), node.value)
+                : extension_(
+                    tail(common + 1),
+                    node.child)
         }
         if path.count == depth + common {
             nodes[Int(fork)].value = value
@@ -203,8 +211,10 @@ extension Trie {
     }
 
     /// Removes a key that is there. Returns what takes the node's place.
-    private mutating func remove(_ at: UInt32, _ path: Bytes, _ depth: Int,
-        _ reader: borrowing some NodeReader) throws(TrieError) -> UInt32 {
+    private mutating func remove(
+        _ at: UInt32, _ path: Bytes, _ depth: Int,
+        _ reader: borrowing some NodeReader
+    ) throws(TrieError) -> UInt32 {
         let node = nodes[Int(at)]
         switch node.kind {
         case .leaf: return 0

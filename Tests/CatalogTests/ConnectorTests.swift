@@ -39,7 +39,11 @@ func aBrokenRowIsNamedByItsLine(_ text: String, _ reason: ConnectorError.BrokenR
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("entente-\(UUID().uuidString).db").path
     var database: OpaquePointer?
     #expect(sqlite3_open(path, &database) == SQLITE_OK)
-    #expect(sqlite3_exec(database, "CREATE TABLE \"p t\" (id TEXT, x REAL, n INT); INSERT INTO \"p t\" VALUES ('é', 1.5, NULL), ('', -2, 9223372036854775807)", nil, nil, nil) == SQLITE_OK)
+    #expect(
+        sqlite3_exec(
+            database,
+            "CREATE TABLE \"p t\" (id TEXT, x REAL, n INT); INSERT INTO \"p t\" VALUES ('é', 1.5, NULL), ('', -2, 9223372036854775807)",
+            nil, nil, nil) == SQLITE_OK)
     sqlite3_close(database)
     let source = Source.sqlite(path: path, table: "p t")
     #expect(try source.read(["id", "x", "n"]).columns == [[.text("é"), .text("")], [.real(1.5), .real(-2)], [.null, .integer(.max)]])
@@ -50,12 +54,20 @@ func aBrokenRowIsNamedByItsLine(_ text: String, _ reason: ConnectorError.BrokenR
 @Test func postgresIsReadThroughLibpq() throws {
     let server = try TemporaryPostgres()
     defer { server.stop() }
-    try server.run("CREATE TABLE t (id text, n int, d numeric(6,2), f float8, b bool, day date); INSERT INTO t VALUES ('a', 1, 2.50, 0.5, true, '2024-02-29'), (NULL, -7, NULL, 1e300, false, NULL)")
+    try server.run(
+        "CREATE TABLE t (id text, n int, d numeric(6,2), f float8, b bool, day date); INSERT INTO t VALUES ('a', 1, 2.50, 0.5, true, '2024-02-29'), (NULL, -7, NULL, 1e300, false, NULL)"
+    )
     let source = Source.postgres(conninfo: server.conninfo, table: "t")
     #expect(try source.columns().map(\.declaredType) == ["text", "integer", "numeric(6,2)", "double precision", "boolean", "date"])
-    #expect(try source.read(["id", "n", "d", "f", "b", "day"]).columns
-        == [[.text("a"), .null], [.integer(1), .integer(-7)], [.text("2.50"), .null], [.real(0.5), .real(1e300)], [.boolean(true), .boolean(false)], [.text("2024-02-29"), .null]])
-    #expect(throws: ConnectorError.tableUnknown("u", known: ["t"])) { try Source.postgres(conninfo: server.conninfo, table: "u").read(["x"]) }
+    #expect(
+        try source.read(["id", "n", "d", "f", "b", "day"]).columns
+            == [
+                [.text("a"), .null], [.integer(1), .integer(-7)], [.text("2.50"), .null], [.real(0.5), .real(1e300)],
+                [.boolean(true), .boolean(false)], [.text("2024-02-29"), .null],
+            ])
+    #expect(throws: ConnectorError.tableUnknown("u", known: ["t"])) {
+        try Source.postgres(conninfo: server.conninfo, table: "u").read(["x"])
+    }
     server.stop()
     #expect(throws: ConnectorError.self) { try source.read(["id"]) }
 }

@@ -13,15 +13,23 @@ final class TemporaryPostgres {
     var conninfo: String { "host=127.0.0.1 port=\(port) user=entente dbname=postgres" }
 
     init() throws {
-        guard FileManager.default.fileExists(atPath: "\(binaries)/initdb") else { throw Failure(message: "PostgreSQL 15 is missing: apt-get install postgresql-15") }
+        guard FileManager.default.fileExists(atPath: "\(binaries)/initdb") else {
+            throw Failure(message: "PostgreSQL 15 is missing: apt-get install postgresql-15")
+        }
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("entente-pg-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         asUser = getuid() == 0 ? ["/usr/sbin/runuser", "-u", "postgres", "--"] : []
         if getuid() == 0 { try Self.execute(["/bin/chown", "postgres", directory]) }
         port = Self.freePort()
-        try Self.execute(asUser + ["\(binaries)/initdb", "-D", "\(directory)/data", "-U", "entente", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"])
-        try Self.execute(asUser + ["\(binaries)/pg_ctl", "-D", "\(directory)/data", "-w", "-l", "\(directory)/log",
-                                   "-o", "-p \(port) -k \(directory) -c listen_addresses=127.0.0.1 -c fsync=off", "start"])
+        try Self.execute(
+            asUser + [
+                "\(binaries)/initdb", "-D", "\(directory)/data", "-U", "entente", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C",
+            ])
+        try Self.execute(
+            asUser + [
+                "\(binaries)/pg_ctl", "-D", "\(directory)/data", "-w", "-l", "\(directory)/log",
+                "-o", "-p \(port) -k \(directory) -c listen_addresses=127.0.0.1 -c fsync=off", "start",
+            ])
         running = true
     }
     deinit { stop() }
@@ -50,10 +58,14 @@ final class TemporaryPostgres {
     private static func freePort() -> Int {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(socket) }
-        var address = sockaddr_in(sin_family: sa_family_t(AF_INET), sin_port: 0, sin_addr: in_addr(s_addr: inet_addr("127.0.0.1")), sin_zero: (0, 0, 0, 0, 0, 0, 0, 0))
+        var address = sockaddr_in(
+            sin_family: sa_family_t(AF_INET), sin_port: 0, sin_addr: in_addr(s_addr: inet_addr("127.0.0.1")),
+            sin_zero: (0, 0, 0, 0, 0, 0, 0, 0))
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = bind(socket, $0, length); _ = getsockname(socket, $0, &length) }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                _ = bind(socket, $0, length); _ = getsockname(socket, $0, &length)
+            }
         }
         return Int(UInt16(bigEndian: address.sin_port))
     }

@@ -77,11 +77,17 @@ struct Port: ConsensusTransport, SyncSource {
     let stream: AsyncStream<PeerNews>
 
     var news: any AsyncSequence<PeerNews, Never> & Sendable { stream }
-    func send(_ frame: UInt16, _ payload: Bytes, to peers: [Address]) { for peer in peers { hub.send(frame, payload, from: address, to: peer) } }
+    func send(_ frame: UInt16, _ payload: Bytes, to peers: [Address]) {
+        for peer in peers { hub.send(frame, payload, from: address, to: peer) }
+    }
     func cut(_ peer: Address) { hub.cuts.withLock { $0.append(peer) } }
 
     func headers(from number: UInt64, count: Int, of peer: Address) async throws(SyncError) -> [Header] {
-        if hub.silences.withLock({ $0 -= 1; return $0 >= 0 }) { throw .timedOut }
+        if hub.silences.withLock({
+            $0 -= 1; return $0 >= 0
+        }) {
+            throw .timedOut
+        }
         guard let view = hub.ledger(peer)?.view, let headers = try? view.sealedHeaders(from: number, count: count) else { throw .peerLost }
         return headers
     }
@@ -112,10 +118,14 @@ final class Member {
         (self.key, self.store, self.hub) = (key, store, hub)
         let ledger = try Ledger(store: store, genesis: genesis), pool = try PoolDriver(ledger: ledger, store: store, clock: clock)
         let facts = Facts(), port = hub.attach(key.address, ledger)
-        let driver = try ConsensusDriver(ledger: ledger, pool: pool, signer: key, transport: port, source: port, clock: clock, log: { fact in facts.all.withLock { $0.append(fact) } })
+        let driver = try ConsensusDriver(
+            ledger: ledger, pool: pool, signer: key, transport: port, source: port, clock: clock,
+            log: { fact in facts.all.withLock { $0.append(fact) } })
         (self.ledger, self.pool, self.facts) = (ledger, pool, facts)
-        tasks = [Task { do throws(LedgerError) { try await driver.run() } catch { print("node ends: \(error)") } },
-                 Task { do throws(LedgerError) { try await pool.run() } catch { print("journal ends: \(error)") } }]
+        tasks = [
+            Task { do throws(LedgerError) { try await driver.run() } catch { print("node ends: \(error)") } },
+            Task { do throws(LedgerError) { try await pool.run() } catch { print("journal ends: \(error)") } },
+        ]
     }
 
     /// Power off first: nothing is said or written any more.

@@ -23,9 +23,13 @@ import Trie
     #expect(storage[0] == 4 && storage[101] == 30_000_000 && storage.count == 6)
     // The CREATE2 deployer has its published code hash.
     let deployer = Address(hex: "0x4e59b44847b379578588920ca78fbf26c0b4956c")!
-    #expect(world.genesis.alloc.changes[deployer]?.account?.codeHash == Hash32(hex: "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"))
+    #expect(
+        world.genesis.alloc.changes[deployer]?.account?.codeHash
+            == Hash32(hex: "2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989"))
     #expect(try world.genesis.unshipped(comparedWith: [World.consortium(world.keys.map(\.address))]) == [])
-    #expect(try world.genesis.unshipped(comparedWith: [.init(name: "Consortium", address: Consortium.address, initcode: World.noteInitcode)]) == ["Consortium"])
+    #expect(
+        try world.genesis.unshipped(comparedWith: [.init(name: "Consortium", address: Consortium.address, initcode: World.noteInitcode)])
+            == ["Consortium"])
 }
 
 @Test func whatStartRefusesHasItsName() throws {
@@ -43,12 +47,17 @@ import Trie
     #expect(changed("\"difficulty\": \"0x1\"", "\"difficulty\": \"0x2\"") == .rules(.headerConstant(.difficulty)))
     #expect(changed("\"baseFeePerGas\": \"0x0\"", "\"baseFeePerGas\": \"0x7\"") == .rules(.headerConstant(.baseFeePerGas)))
     #expect(changed("\"extraData\": \"0xf8", "\"extraData\": \"0xf9") == .rules(.genesisExtraDataMalformed))
-    if case .rules(.configurationHashMismatch)? = changed("\"heartbeatSeconds\": 60", "\"heartbeatSeconds\": 61") {} else { Issue.record("a changed rule passed") }
+    if case .rules(.configurationHashMismatch)? = changed("\"heartbeatSeconds\": 60", "\"heartbeatSeconds\": 61") {
+    } else {
+        Issue.record("a changed rule passed")
+    }
     // The last validator in Consortium's slot is somebody else.
     let last = world.keys.last!.address, other = Address(last.bytes.dropLast() + [last.bytes.last! ^ 1])!
     if case .rules(.validatorsDisagree(let header, let slots))? = changed("\"\(last)\"", "\"\(other)\"") {
         #expect(header.last == last && slots.last == other)
-    } else { Issue.record("another list passed") }
+    } else {
+        Issue.record("another list passed")
+    }
     #expect(throws: GenesisFileError.missingKey("timestamp")) { try GenesisFile(parsing: Bytes("{}".utf8)) }
 }
 
@@ -59,7 +68,9 @@ import Trie
 }
 
 @Test func theStateRootOfAPublishedGenesisIsFound() throws {
-    guard let bytes = try unpack("rpc-compat.tar.xz", "rpc-compat/genesis.json"), let io = try unpack("rpc-compat.tar.xz", "rpc-compat/debug_getRawHeader/get-genesis.io") else { return }
+    guard let bytes = try unpack("rpc-compat.tar.xz", "rpc-compat/genesis.json"),
+        let io = try unpack("rpc-compat.tar.xz", "rpc-compat/debug_getRawHeader/get-genesis.io")
+    else { return }
     let alloc = try GenesisFile.alloc(try #require(try JSON(parsing: bytes)["alloc"]?.asObject))
     let answer = try #require(String(decoding: io, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("<< ") })
     let header = try #require(try JSON(parsing: String(answer.dropFirst(3)))["result"]?.asBytes)

@@ -24,7 +24,8 @@ import Trie
         #expect(try view.transaction(receipt.transaction.hash) == receipt.transaction)
         #expect(try view.receipt(receipt.transaction.hash) == receipt)
         let proof = try #require(try view.receiptProof(2, index: receipt.transaction.index))
-        #expect(try Proof.verify(proof, root: header.receiptsRoot, key: Trie.indexKey(receipt.transaction.index)) == receipt.receipt.encoded)
+        #expect(
+            try Proof.verify(proof, root: header.receiptsRoot, key: Trie.indexKey(receipt.transaction.index)) == receipt.receipt.encoded)
     }
     // All are guests and share one turn: sender after sender.
     #expect(receipts.prefix(2).map(\.transaction.sender) == [world.users[0].address, world.users[1].address])
@@ -58,7 +59,8 @@ import Trie
     #expect(throws: QuestionError.blockUnknown(9)) { try view.state(at: 9) }
     // EIP-2935: whoever sends a number is answered with that block's hash.
     let history = Address(hex: "0x0000f90827f1c53a10cb7a02335b175320002935")!
-    let answer = try view.call(TransactionPayload(chainId: nil, nonce: 0, gasLimit: 0, to: history, data: U256(2).bytes), from: .zero, at: 4)
+    let answer = try view.call(
+        TransactionPayload(chainId: nil, nonce: 0, gasLimit: 0, to: history, data: U256(2).bytes), from: .zero, at: 4)
     #expect(Hash32(answer.output) == (try view.header(2))?.hash)
     // BLOCKHASH in calls at the head and at an older block: PUSH1 n BLOCKHASH PUSH0 MSTORE PUSH1 32 PUSH0 RETURN, as creation code.
     for (at, asked, known) in [(4, 3, true), (3, 2, true), (3, 0, true), (3, 3, false), (4, 4, false)] as [(UInt64, UInt8, Bool)] {
@@ -107,9 +109,12 @@ import Trie
         } catch { return error }
     }
     let changes: [(inout Block) -> Void] = [
-        { $0.header.stateRoot = .zero }, { $0.header.receiptsRoot = .zero }, { $0.header.transactionsRoot = .zero }, { $0.header.gasUsed += 1 },
-        { $0.header.logsBloom.insert(hash: .zero) }, { $0.header.gasLimit += 1 }, { $0.header.number += 1 }, { $0.header.parentHash = .zero },
-        { $0.header.timestamp -= 2 }, { $0.header.beneficiary = .zero }, { $0.header.nonce = 1 }, { $0.transactions = [] }, { $0.transactions.append($0.transactions[0]) },
+        { $0.header.stateRoot = .zero }, { $0.header.receiptsRoot = .zero }, { $0.header.transactionsRoot = .zero },
+        { $0.header.gasUsed += 1 },
+        { $0.header.logsBloom.insert(hash: .zero) }, { $0.header.gasLimit += 1 }, { $0.header.number += 1 },
+        { $0.header.parentHash = .zero },
+        { $0.header.timestamp -= 2 }, { $0.header.beneficiary = .zero }, { $0.header.nonce = 1 }, { $0.transactions = [] },
+        { $0.transactions.append($0.transactions[0]) },
         { $0.header.extraData = ExtraData(vanity: .zero, validators: world.keys.map(\.address)).encoded },
     ]
     for (index, change) in changes.enumerated() {
@@ -123,21 +128,28 @@ import Trie
             $0.header.transactionsRoot = Trie.indexedRoot([tx.transaction.encoded])
         }
     }
-    #expect(try with(world.transaction(0, nonce: 9, to: world.note)) == .invalid(.transaction(index: 0, .nonceTooHigh(expected: 1, found: 9))))
-    #expect(try with(world.transaction(0, nonce: 1, to: world.note, gasLimit: 40_000_000)) == .invalid(.transaction(index: 0, .gasLimitAboveBlock(limit: 30_000_000, found: 40_000_000))))
+    #expect(
+        try with(world.transaction(0, nonce: 9, to: world.note)) == .invalid(.transaction(index: 0, .nonceTooHigh(expected: 1, found: 9))))
+    #expect(
+        try with(world.transaction(0, nonce: 1, to: world.note, gasLimit: 40_000_000))
+            == .invalid(.transaction(index: 0, .gasLimitAboveBlock(limit: 30_000_000, found: 40_000_000))))
     var legacy = world.transaction(0, nonce: 1, to: world.note).payload
     (legacy.kind, legacy.chainId) = (.legacy, nil)
     #expect(try with(RecoveredTransaction(legacy, signedBy: world.users[0])) == .invalid(.transaction(index: 0, .replayable)))
 }
 
 @Test func nextValidatorsAndGasTargetComeFromConsortiumsSlots() async throws {
-    let world = try World(), ledger = try Ledger(store: MemoryStore(), genesis: world.genesis), fifth = try PrivateKey(Bytes(repeating: 99, count: 32))
+    let world = try World(), ledger = try Ledger(store: MemoryStore(), genesis: world.genesis),
+        fifth = try PrivateKey(Bytes(repeating: 99, count: 32))
     let four = world.keys.map(\.address), five = (four + [fifth.address]).sorted()
-    func set(_ nonce: UInt64, _ slot: U256, _ value: Hash32) -> RecoveredTransaction { world.transaction(0, nonce: nonce, to: Consortium.address, data: World.setSlot(slot, value)) }
+    func set(_ nonce: UInt64, _ slot: U256, _ value: Hash32) -> RecoveredTransaction {
+        world.transaction(0, nonce: nonce, to: Consortium.address, data: World.setSlot(slot, value))
+    }
     // Half a change is a malformed list: nothing happens.
     try await world.grow(ledger, [set(0, 0, U256(5).hash)])
     #expect(ledger.view.head.validators.addresses == four)
-    try await world.grow(ledger, five.enumerated().map { set(UInt64($0 + 1), U256($0 + 1), $1.word) } + [set(6, 101, U256(60_000_000).hash)], after: 2)
+    try await world.grow(
+        ledger, five.enumerated().map { set(UInt64($0 + 1), U256($0 + 1), $1.word) } + [set(6, 101, U256(60_000_000).hash)], after: 2)
     #expect(ledger.view.head.validators.addresses == five)
     let block = try world.build(ledger.view, [])
     #expect(block.unsealed.extra.validators == five)
@@ -219,6 +231,9 @@ import Trie
     #expect(try damage(2, Consortium.address.bytes + U256(101).bytes, [1]) == .flatState(found: .zero))
     if case .block(number: 2, .invalid(.receiptsRoot))? = try damage(7, two, [0xc0]) {} else { Issue.record("receipts") }
     if case .block(number: 2, .invalid)? = try damage(6, two, [0xc0]) {} else { Issue.record("body") }
-    #expect(try damage(1, Bytes(repeating: 3, count: 20), TrieAccount(nonce: 1, balance: 0, storageRoot: Header.emptyRoot, codeHash: Account.noCode).encoded) != nil)
+    #expect(
+        try damage(
+            1, Bytes(repeating: 3, count: 20),
+            TrieAccount(nonce: 1, balance: 0, storageRoot: Header.emptyRoot, codeHash: Account.noCode).encoded) != nil)
     try Ledger(store: store, genesis: nil).view.verify()
 }

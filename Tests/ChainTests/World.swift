@@ -19,8 +19,10 @@ struct World {
     init(validators: Int = 4, heartbeatSeconds: UInt64 = 60, requestTimeoutMilliseconds: UInt64 = 1000) throws {
         keys = try (1...validators).map { try PrivateKey(Bytes(repeating: UInt8($0), count: 32)) }.sorted { $0.address < $1.address }
         users = try (101...104).map { try PrivateKey(Bytes(repeating: UInt8($0), count: 32)) }
-        genesis = try Genesis.make(name: "north-south", validators: keys.map(\.address).reversed(), timestamp: World.start,
-                                   contracts: [World.consortium(keys.map(\.address))], requestTimeoutMilliseconds: requestTimeoutMilliseconds, heartbeatSeconds: heartbeatSeconds)
+        genesis = try Genesis.make(
+            name: "north-south", validators: keys.map(\.address).reversed(), timestamp: World.start,
+            contracts: [World.consortium(keys.map(\.address))], requestTimeoutMilliseconds: requestTimeoutMilliseconds,
+            heartbeatSeconds: heartbeatSeconds)
         chainId = U256(try genesis.check().configuration.chainId)
     }
 
@@ -36,27 +38,43 @@ struct World {
     /// Stores its calldata word in slot 0 and logs it as topic.
     static let noteInitcode = Hex.parse("685f35805f555f5fa1005f5260096017f3")!
     /// Where user 0's first transaction creates it.
-    var note: Address { Address(last20: keccak256(RLP.encodeList { $0.append(users[0].address); $0.append(UInt64(0)) })) }
+    var note: Address {
+        Address(
+            last20: keccak256(
+                RLP.encodeList {
+                    $0.append(users[0].address); $0.append(UInt64(0))
+                }))
+    }
 
-    func transaction(_ user: Int, nonce: UInt64, to: Address?, data: Bytes = [], gasLimit: UInt64 = 200_000, tip: U256 = 0) -> RecoveredTransaction {
-        RecoveredTransaction(TransactionPayload(chainId: chainId, nonce: nonce, maxPriorityFeePerGas: tip, maxFeePerGas: tip, gasLimit: gasLimit, to: to, data: data),
-                             signedBy: users[user])
+    func transaction(
+        _ user: Int, nonce: UInt64, to: Address?, data: Bytes = [], gasLimit: UInt64 = 200_000, tip: U256 = 0
+    ) -> RecoveredTransaction {
+        RecoveredTransaction(
+            TransactionPayload(
+                chainId: chainId, nonce: nonce, maxPriorityFeePerGas: tip, maxFeePerGas: tip, gasLimit: gasLimit, to: to, data: data),
+            signedBy: users[user])
     }
 
     /// A block on the head of what a pool of these transactions offers.
     func build(_ view: LedgerView, _ transactions: [RecoveredTransaction], after milliseconds: UInt64 = 1000) throws -> ExecutedBlock {
         var pool = TransactionPool()
-        for tx in transactions { _ = try pool.add(tx, generation: nil, stateNonce: try view.state.account(tx.sender)?.nonce ?? 0, member: nil) }
+        for tx in transactions {
+            _ = try pool.add(tx, generation: nil, stateNonce: try view.state.account(tx.sender)?.nonce ?? 0, member: nil)
+        }
         var selection = pool.selection()
-        let head = view.head, request = BuildRequest(head: head, round: 0, beneficiary: head.validators.proposer(after: head.header.beneficiary, round: 0),
-                                                     timeMilliseconds: head.timeMilliseconds + milliseconds, allowsEmpty: true)
+        let head = view.head,
+            request = BuildRequest(
+                head: head, round: 0, beneficiary: head.validators.proposer(after: head.header.beneficiary, round: 0),
+                timeMilliseconds: head.timeMilliseconds + milliseconds, allowsEmpty: true)
         return try #require(try view.build(request, from: &selection) { false })
     }
 
     func seal(_ block: UnsealedBlock, with others: [PrivateKey] = []) throws -> SealedBlock {
         let set = try #require(ValidatorSet(block.extra.validators)), digest = block.sealDigest(round: 0)
         var extra = block.extra, header = block.header
-        extra.seals = (keys + others).sorted { $0.address < $1.address }.filter { set.contains($0.address) }.prefix(set.quorum).map { $0.sign(digest).bytes }
+        extra.seals = (keys + others).sorted { $0.address < $1.address }.filter { set.contains($0.address) }.prefix(set.quorum).map {
+            $0.sign(digest).bytes
+        }
         header.extraData = extra.encoded
         return SealedBlock(try SealedHeader(header, extra, by: set, Secp256k1Recovery()), body: block.block.transactions)
     }
@@ -69,8 +87,11 @@ struct World {
     /// Four blocks: a contract, calls that log (one fails), nothing, a call.
     func story(_ ledger: Ledger) async throws {
         try await grow(ledger, [transaction(0, nonce: 0, to: nil, data: World.noteInitcode)])
-        try await grow(ledger, (0..<5).map { transaction(0, nonce: UInt64($0 + 1), to: note, data: U256($0 + 7).bytes) }
-            + [transaction(1, nonce: 0, to: users[2].address), transaction(1, nonce: 1, to: note, data: [], gasLimit: 22_000)], after: 1)
+        try await grow(
+            ledger,
+            (0..<5).map { transaction(0, nonce: UInt64($0 + 1), to: note, data: U256($0 + 7).bytes) }
+                + [transaction(1, nonce: 0, to: users[2].address), transaction(1, nonce: 1, to: note, data: [], gasLimit: 22_000)], after: 1
+        )
         try await grow(ledger, [], after: 2500)
         try await grow(ledger, [transaction(0, nonce: 6, to: note, data: U256(0).bytes)], after: 3)
     }

@@ -6,7 +6,8 @@ import Testing
     // keccak-256 of "", "abc" (Keccak team's test vectors); 200 bytes of 0xa3 cross a block.
     #expect(keccak256([]).description == "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")
     #expect(keccak256(Array("abc".utf8)).description == "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45")
-    #expect(keccak256(Bytes(repeating: 0xa3, count: 200)).description == "0x3a57666b048777f2c953dc4456f45a2588e1cb6f2da760122d530ac2ce607d4a")
+    #expect(
+        keccak256(Bytes(repeating: 0xa3, count: 200)).description == "0x3a57666b048777f2c953dc4456f45a2588e1cb6f2da760122d530ac2ce607d4a")
 }
 
 @Test func keccakInPiecesEqualsOneShot() {
@@ -46,9 +47,13 @@ import Testing
 @Test func theTransactionOfEIP155HasItsPublishedBytes() throws {
     // EIP-155, example.
     let key = try PrivateKey(Bytes(repeating: 0x46, count: 32))
-    let payload = TransactionPayload(kind: .legacy, chainId: 1, nonce: 9, maxPriorityFeePerGas: 20_000_000_000, maxFeePerGas: 20_000_000_000, gasLimit: 21000,
-                                     to: Address(hex: "0x3535353535353535353535353535353535353535"), value: 1_000_000_000_000_000_000)
+    let payload = TransactionPayload(
+        kind: .legacy, chainId: 1, nonce: 9, maxPriorityFeePerGas: 20_000_000_000, maxFeePerGas: 20_000_000_000, gasLimit: 21000,
+        to: Address(hex: "0x3535353535353535353535353535353535353535"), value: 1_000_000_000_000_000_000)
     let signed = RecoveredTransaction(payload, signedBy: key)
-    #expect(Hex.print(signed.transaction.encoded) == "0xf86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83")
+    #expect(
+        Hex.print(signed.transaction.encoded)
+            == "0xf86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
+    )
     #expect(try RecoveredTransaction(UnverifiedTransaction(encoded: signed.transaction.encoded)) == signed)
 }

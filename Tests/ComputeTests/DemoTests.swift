@@ -13,9 +13,13 @@ private let counts = [58, 123, 109, 72, 59], bands = [0, 80, 90, 100, 110]
 /// All four parties over memory; the answer as the reader decodes it, or the first failure.
 func runR4(_ plan: Plan, _ handed: [Column]) async throws -> (Result<Answer, ExecutionError>, Traffic, Int) {
     let world = World(seed: 3)
-    let shares = handed.enumerated().map { world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset)) }
+    let shares = handed.enumerated().map {
+        world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset))
+    }
     let outcomes = await world.run { session throws(SessionError) -> Result<Words, ExecutionError> in
-        do throws(ExecutionError) { return .success(try await plan.execute(shares.map { $0[session.party] }, on: session)) } catch { return .failure(error) }
+        do throws(ExecutionError) { return .success(try await plan.execute(shares.map { $0[session.party] }, on: session)) } catch {
+            return .failure(error)
+        }
     }
     let results = try outcomes.map { try $0.result.get() }
     let bits = outcomes.reduce(0) { $0 + $1.session.traffic.payloadBits }
@@ -34,7 +38,9 @@ func runR4(_ plan: Plan, _ handed: [Column]) async throws -> (Result<Answer, Exe
     let clock = ContinuousClock(), start = clock.now
     let handed = try fixture.handIn(plan).map { $0.table[0] }, placed = clock.now
     let (result, traffic, bits) = try await runR4(plan, handed)
-    print("joint question: \(placed - start) at owners, \(clock.now - placed) in shares with all four parties in one process; \(traffic.rounds) rounds, \(bits / 8) payload bytes, \(plan.inputBits / 4) handed in")
+    print(
+        "joint question: \(placed - start) at owners, \(clock.now - placed) in shares with all four parties in one process; \(traffic.rounds) rounds, \(bits / 8) payload bytes, \(plan.inputBits / 4) handed in"
+    )
     let answer = try result.get()
     #expect(answer.rows.map { $0[0] } == bands.map { .number(Number($0)) })
     #expect(answer.rows.map { $0[1] } == counts.map { .number(Number($0)) })
@@ -53,7 +59,10 @@ func runR4(_ plan: Plan, _ handed: [Column]) async throws -> (Result<Answer, Exe
     #expect(plan.cost.ands == 2_862_224 - 49)
     #expect(plan.cost.products == 17_304 + 1)
     #expect(plan.cost.rounds == 53)
-    #expect(plan.uses.map(\.role) == [.spread(bins: 885, per: 15), .spread(bins: 885, per: 15), .anchor(bins: 885), .spread(bins: 885, per: 19)])
+    #expect(
+        plan.uses.map(\.role) == [
+            .spread(bins: 885, per: 15), .spread(bins: 885, per: 15), .anchor(bins: 885), .spread(bins: 885, per: 19),
+        ])
     print(plan.explain(fees: [.init(payee: "north", what: "use of north.patients", amount: "3.00")]))
     print("plan.cost: \(plan.cost)")
 }
@@ -72,7 +81,7 @@ func runR4(_ plan: Plan, _ handed: [Column]) async throws -> (Result<Answer, Exe
     #expect(first.trace == second.trace)
     #expect(first.trace.count > 50)
 }
-nonisolated(unsafe) private var random = SplitMix(state: 4)     // used by one test only
+nonisolated(unsafe) private var random = SplitMix(state: 4)  // used by one test only
 
 @Test func anAnchorThatPlacesAKeyTwiceIsFoundBeforeAnythingIsSealed() async throws {
     guard let (fixture, plan) = try demo() else { return }
@@ -82,7 +91,9 @@ nonisolated(unsafe) private var random = SplitMix(state: 4)     // used by one t
     func bit(_ plane: Int, _ row: Int) -> Int { plane * block.count + row }
     func get(_ at: Int) -> UInt64 { handed[use][at / 64] >> UInt64(at % 64) & 1 }
     let live = (0..<block.count).first { get(bit(0, $0)) == 0 }!, dead = (0..<block.count).first { get(bit(0, $0)) == 1 }!
-    for plane in 0..<block.planes where get(bit(plane, live)) != get(bit(plane, dead)) { handed[use][bit(plane, dead) / 64] ^= 1 << UInt64(bit(plane, dead) % 64) }
+    for plane in 0..<block.planes where get(bit(plane, live)) != get(bit(plane, dead)) {
+        handed[use][bit(plane, dead) / 64] ^= 1 << UInt64(bit(plane, dead) % 64)
+    }
     let (result, _, _) = try await runR4(plan, handed)
     #expect(throws: ExecutionError.proof(use: use, member: "laboratory")) { try result.get() }
 }

@@ -31,7 +31,9 @@ struct Fixture: Sendable {
             let shared = at.deletingLastPathComponent().appendingPathComponent("shared")
             if FileManager.default.fileExists(atPath: shared.appendingPathComponent("reference").path) { return shared }
         }
-        if let vectors = ProcessInfo.processInfo.environment["ENTENTE_VECTORS"] { return URL(fileURLWithPath: vectors).deletingLastPathComponent() }
+        if let vectors = ProcessInfo.processInfo.environment["ENTENTE_VECTORS"] {
+            return URL(fileURLWithPath: vectors).deletingLastPathComponent()
+        }
         print("SKIPPED: shared/ is not beside the checkout; no query of sql_expected.json was checked")
         return nil
     }()
@@ -43,8 +45,11 @@ struct Fixture: Sendable {
         quotients = document["quotients"]!.asArray!
         for q in document["queries"]!.asArray! {
             let smallest = q["smallest"].map { ($0["k"]!.asInt!, $0["rows"]!.asArray!.map { $0.asArray! }, $0["hidden"]!.asInt!) }
-            queries.append(Query(name: q["name"]!.asString!, sql: q["sql"]!.asString!, kinds: q["kinds"]!.asArray!.map { $0.asString! }, ordered: q["ordered"]!.asBool!,
-                                 rows: q["rows"]!.asArray!.map { $0.asArray! }, smallest: smallest))
+            queries.append(
+                Query(
+                    name: q["name"]!.asString!, sql: q["sql"]!.asString!, kinds: q["kinds"]!.asArray!.map { $0.asString! },
+                    ordered: q["ordered"]!.asBool!,
+                    rows: q["rows"]!.asArray!.map { $0.asArray! }, smallest: smallest))
         }
     }
 
@@ -64,7 +69,9 @@ struct Fixture: Sendable {
             }
         } else {
             let text = try String(contentsOf: folder.appendingPathComponent("data/" + entry["file"]!.asString!), encoding: .utf8)
-            var lines = text.split(whereSeparator: \.isNewline).map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+            var lines = text.split(whereSeparator: \.isNewline).map {
+                $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            }
             let header = lines.removeFirst(), rows = entry["rows"]!.asArray!
             lines = Array(lines[(rows[0].asInt ?? 0)..<(rows[1].asInt ?? lines.count)])
             raw = columns.map { column in
@@ -75,18 +82,20 @@ struct Fixture: Sendable {
         var schemas: [ColumnSchema] = []
         for (column, cells) in zip(columns, raw) { schemas.append(schema(column[0], column[1], cells)) }
         let parts = name.split(separator: ".").map(String.init), unique = columns[0][1] == "k" || columns[0][0] == "id"
-        let schema = TableSchema(member: parts[0], table: parts[1], rows: raw[0].count, key: unique ? columns[0][0] : nil, smallestGroup: 1, columns: schemas)
+        let schema = TableSchema(
+            member: parts[0], table: parts[1], rows: raw[0].count, key: unique ? columns[0][0] : nil, smallestGroup: 1, columns: schemas)
         return Table(schema: schema, raw: raw, values: zip(schemas, raw).map { column, cells in cells.map { value($0, column.type) } })
     }
     /// Bounds from the data: fit for tests only.
     private static func schema(_ name: String, _ kind: String, _ cells: [RawValue]) -> ColumnSchema {
-        let type: ValueType = switch kind.first! {
-        case "i": .integer
-        case "d": .decimal(scale: Int(kind.dropFirst())!)
-        case "D": .date
-        case "b": .boolean
-        default: .text
-        }
+        let type: ValueType =
+            switch kind.first! {
+            case "i": .integer
+            case "d": .decimal(scale: Int(kind.dropFirst())!)
+            case "D": .date
+            case "b": .boolean
+            default: .text
+            }
         let values = cells.map { value($0, type) }.filter { !$0.isNull }
         var range: ClosedRange<Int64>?, list: [String] = []
         switch type {
@@ -101,7 +110,9 @@ struct Fixture: Sendable {
             range = days.min()!...days.max()!
         default: if kind == "t" { list = Set(values.map(\.printed)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
         }
-        return ColumnSchema(name: name, type: type, range: range, values: list, nullable: cells.contains(.null), keyForm: kind == "k" ? .hex(digits: 16) : nil, rules: [ColumnRule(.plain)])
+        return ColumnSchema(
+            name: name, type: type, range: range, values: list, nullable: cells.contains(.null),
+            keyForm: kind == "k" ? .hex(digits: 16) : nil, rules: [ColumnRule(.plain)])
     }
     private static func value(_ raw: RawValue, _ type: ValueType) -> Value {
         switch (raw, type) {
@@ -147,7 +158,7 @@ struct SplitMix: RandomNumberGenerator {
 }
 
 /// The clear machine that counts: gates, products, rounds, and the sequence of operations with their sizes.
-final class MeteredMachine: Machine, @unchecked Sendable {      // unchecked: branches of the clear machine run one after the other
+final class MeteredMachine: Machine, @unchecked Sendable {  // unchecked: branches of the clear machine run one after the other
     let clear = ClearMachine()
     var ands = 0, products = 0, rounds = 0
     var trace: [String] = []
@@ -162,18 +173,24 @@ final class MeteredMachine: Machine, @unchecked Sendable {      // unchecked: br
         if R.bits == 1 { ands += map.planes * map.count } else { products += map.planes * map.count }
         return try await clear.multiply(x, y, map)
     }
-    func sides<From: Ring, To: Ring>(of x: Shared<From>, planes: Int, count: Int, in ring: To.Type,
-                                     _ image: @Sendable (Int, Column) -> Column) async throws(SessionError) -> (a: Shared<To>, b: Shared<To>) {
+    func sides<From: Ring, To: Ring>(
+        of x: Shared<From>, planes: Int, count: Int, in ring: To.Type,
+        _ image: @Sendable (Int, Column) -> Column
+    ) async throws(SessionError) -> (a: Shared<To>, b: Shared<To>) {
         note("sides", To.self, planes, count)
         return try await clear.sides(of: x, planes: planes, count: count, in: ring, image)
     }
-    func multiplyTruncated(_ x: Words, _ y: Words, bits: Int) async throws(SessionError) -> Words { try await clear.multiplyTruncated(x, y, bits: bits) }
+    func multiplyTruncated(_ x: Words, _ y: Words, bits: Int) async throws(SessionError) -> Words {
+        try await clear.multiplyTruncated(x, y, bits: bits)
+    }
     func open<R: Ring>(_ x: Shared<R>) async throws(SessionError) -> Column {
         note("open", R.self, x.planes, x.count)
         return try await clear.open(x)
     }
     func open<R: Ring>(_ x: Shared<R>, to party: Int) async throws(SessionError) -> Column? { try await clear.open(x, to: party) }
-    func random<R: Ring>(planes: Int, count: Int, in ring: R.Type) throws(SessionError) -> Shared<R> { try clear.random(planes: planes, count: count, in: ring) }
+    func random<R: Ring>(planes: Int, count: Int, in ring: R.Type) throws(SessionError) -> Shared<R> {
+        try clear.random(planes: planes, count: count, in: ring)
+    }
     func together<T: Sendable>(_ branches: [@Sendable () async throws(SessionError) -> T]) async throws(SessionError) -> [T] {
         let start = rounds
         var longest = start, out: [T] = []

@@ -44,20 +44,26 @@ struct GeneratedWorld {
             func maybe(_ value: Value) -> Value { null && random.next() % 4 == 0 ? .null : value }
             rows.append([
                 .text(id), .number(Number(Int(random.next() % 4))), maybe(.number(Number(Int(random.next() % 15) - 5))),
-                .number(Number(unscaled: Int128(random.next() % 651) - 250, scale: 2)), maybe(.text(["", "low", "zz"][Int(random.next() % 3)])),
+                .number(Number(unscaled: Int128(random.next() % 651) - 250, scale: 2)),
+                maybe(.text(["", "low", "zz"][Int(random.next() % 3)])),
                 maybe(.boolean(random.next() % 2 == 0)), .date(Int64(random.next() % 44) - 3),
             ])
         }
         let name = "\(member).\(table)"
         values[name] = columns.indices.map { c in rows.map { $0[c] } }
-        raw[name] = values[name]!.map { $0.map { value in
-            switch value {
-            case .null: .null
-            case .boolean(let flag): .boolean(flag)
-            default: .text(value.printed)
+        raw[name] = values[name]!.map {
+            $0.map { value in
+                switch value {
+                case .null: .null
+                case .boolean(let flag): .boolean(flag)
+                default: .text(value.printed)
+                }
             }
-        } }
-        tables.append(TableSchema(member: member, table: table, rows: ids.count + Int(random.next() % 3), key: key, smallestGroup: smallest, columns: columns))
+        }
+        tables.append(
+            TableSchema(
+                member: member, table: table, rows: ids.count + Int(random.next() % 3), key: key, smallestGroup: smallest, columns: columns)
+        )
     }
     var scope: Scope { Scope(tables: tables, asker: Asker(reader: "researcher", purpose: .aggregate)) }
 
@@ -79,11 +85,17 @@ struct GeneratedWorld {
         }
     }
     private mutating func key(_ t: String) -> String {
-        pick(["\(t).g", "\(t).t", "\(t).b", "CASE WHEN \(t).x < 0 THEN 'minus' WHEN \(t).x < 5 THEN 'some' ELSE 'many' END", "EXTRACT(MONTH FROM \(t).day)", "\(t).g + 1"])
+        pick([
+            "\(t).g", "\(t).t", "\(t).b", "CASE WHEN \(t).x < 0 THEN 'minus' WHEN \(t).x < 5 THEN 'some' ELSE 'many' END",
+            "EXTRACT(MONTH FROM \(t).day)", "\(t).g + 1",
+        ])
     }
     private mutating func number(_ names: [String]) -> String {
         let s = pick(names), t = pick(names)
-        return pick(["\(s).x", "\(s).p", "\(s).g", "\(s).x + \(t).g", "\(s).x * \(t).p", "\(s).p - \(t).x", "CASE WHEN \(s).b THEN \(t).x ELSE \(t).g END", "COALESCE(\(s).x, \(t).g)"])
+        return pick([
+            "\(s).x", "\(s).p", "\(s).g", "\(s).x + \(t).g", "\(s).x * \(t).p", "\(s).p - \(t).x",
+            "CASE WHEN \(s).b THEN \(t).x ELSE \(t).g END", "COALESCE(\(s).x, \(t).g)",
+        ])
     }
     private mutating func aggregate(_ names: [String]) -> String {
         let t = pick(names)
@@ -114,14 +126,23 @@ struct GeneratedWorld {
         var keys: [String] = []
         for _ in 0..<random.next() % 3 { let key = key(pick(names)); if !keys.contains(key) { keys.append(key) } }
         let aggregates = (0..<1 + random.next() % 3).map { _ in aggregate(names) }
-        if !keys.isEmpty, one(in: 8) { return ("SELECT DISTINCT \(keys.joined(separator: ", ")) FROM \(from)" + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")), false) }
+        if !keys.isEmpty, one(in: 8) {
+            return (
+                "SELECT DISTINCT \(keys.joined(separator: ", ")) FROM \(from)"
+                    + (conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")), false
+            )
+        }
         var sql = "SELECT \((keys + aggregates).joined(separator: ", ")) FROM \(from)"
         if !conditions.isEmpty { sql += " WHERE " + conditions.joined(separator: " AND ") }
         guard !keys.isEmpty else { return (sql, false) }
         sql += " GROUP BY " + keys.joined(separator: ", ")
         if one(in: 3) {
-            let tests = ["COUNT(*) > \(random.next() % 3)", "AVG(q.p) < \(pick(["0.5", "1", "2.25"]))", "MAX(q.x) - MIN(q.x) >= 2", "NOT (SUM(q.x) > 3 AND COUNT(*) < 4)",
-                         "SUM(q.x) IS NULL OR SUM(q.x) BETWEEN -2 AND 9", "COUNT(DISTINCT q.t) <> 1", "\(keys[0]) IS NOT NULL", "MIN(q.day) > DATE '1970-01-05'"]
+            let tests = [
+                "COUNT(*) > \(random.next() % 3)", "AVG(q.p) < \(pick(["0.5", "1", "2.25"]))", "MAX(q.x) - MIN(q.x) >= 2",
+                "NOT (SUM(q.x) > 3 AND COUNT(*) < 4)",
+                "SUM(q.x) IS NULL OR SUM(q.x) BETWEEN -2 AND 9", "COUNT(DISTINCT q.t) <> 1", "\(keys[0]) IS NOT NULL",
+                "MIN(q.day) > DATE '1970-01-05'",
+            ]
             sql += " HAVING " + pick(tests) + (one(in: 2) ? " \(pick(["AND", "OR"])) " + pick(tests) : "")
         }
         guard one(in: 2) else { return (sql, false) }
@@ -148,19 +169,32 @@ struct GeneratedWorld {
         var world = GeneratedWorld(seed: seed)
         let (sql, isOrdered) = world.question(), scope = world.scope, plan: Plan
         do { plan = try Query.compile(sql, in: scope) } catch {
-            let isByName = switch error { case .plan, .range, .size: true; default: false }
+            let isByName =
+                switch error {
+                case .plan, .range, .size: true;
+                default: false
+                }
             #expect(isByName, "seed \(seed): \(sql)\n\(error)")
             refusals[String("\(error)".prefix(60)), default: 0] += 1
             continue
         }
         let machine = MeteredMachine()
-        let handed = try world.handIn(plan), inputs = handed.enumerated().map { machine.clear.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self) }
+        let handed = try world.handIn(plan),
+            inputs = handed.enumerated().map { machine.clear.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self) }
         let answer = plan.decode(machine.clear.reveal(try await plan.execute(inputs, on: machine)))
         let wanted = try PooledEvaluator(sql, in: scope).answer(world.values, smallestGroup: world.smallest)
-        let isEqual = answer.hiddenGroups == wanted.hiddenGroups
-            && (isOrdered ? answer.rows == wanted.rows : answer.rows.map { $0.map(\.printed) }.sorted { "\($0)" < "\($1)" } == wanted.rows.map { $0.map(\.printed) }.sorted { "\($0)" < "\($1)" })
-        #expect(isEqual, "seed \(seed), k \(world.smallest): \(sql)\nin shares: \(answer.table)\npooled: \(wanted.table), \(wanted.hiddenGroups) hidden")
-        #expect((machine.rounds + 1, machine.products, machine.ands) == (plan.cost.rounds, plan.cost.products, plan.cost.ands), "seed \(seed): \(sql)")
+        let isEqual =
+            answer.hiddenGroups == wanted.hiddenGroups
+            && (isOrdered
+                ? answer.rows == wanted.rows
+                : answer.rows.map { $0.map(\.printed) }.sorted { "\($0)" < "\($1)" }
+                    == wanted.rows.map { $0.map(\.printed) }.sorted { "\($0)" < "\($1)" })
+        #expect(
+            isEqual,
+            "seed \(seed), k \(world.smallest): \(sql)\nin shares: \(answer.table)\npooled: \(wanted.table), \(wanted.hiddenGroups) hidden")
+        #expect(
+            (machine.rounds + 1, machine.products, machine.ands) == (plan.cost.rounds, plan.cost.products, plan.cost.ands),
+            "seed \(seed): \(sql)")
         planned += 1
         if planned % 25 == 0 {
             let (result, traffic, bits) = try await runR4(plan, handed), four = try result.get()
@@ -169,9 +203,12 @@ struct GeneratedWorld {
             #expect(traffic.rounds + 1 == plan.cost.rounds && bits <= plan.cost.bits, "seed \(seed): \(sql)")
         }
         if !answer.rows.isEmpty { withRows += 1 }
-        for form in ["HAVING", "LIMIT", "MIN(", "MAX(", "COUNT(DISTINCT", "SELECT DISTINCT", "LEFT JOIN", "EXISTS", "UNION ALL", "VAR_"] where sql.contains(form) { forms[form, default: 0] += 1 }
+        for form in ["HAVING", "LIMIT", "MIN(", "MAX(", "COUNT(DISTINCT", "SELECT DISTINCT", "LEFT JOIN", "EXISTS", "UNION ALL", "VAR_"]
+        where sql.contains(form) { forms[form, default: 0] += 1 }
     }
-    print("generated: \(seeds) questions, \(planned) planned, \(withRows) with rows; \(forms.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
+    print(
+        "generated: \(seeds) questions, \(planned) planned, \(withRows) with rows; \(forms.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))"
+    )
     for (text, count) in refusals.sorted(by: { $0.value > $1.value }).prefix(12) { print("  \(count) refused: \(text)…") }
     #expect(planned > seeds / 3 && withRows > planned / 2)
 }

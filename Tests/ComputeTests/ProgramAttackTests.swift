@@ -16,8 +16,9 @@ private struct SmallJob {
     init() throws {
         let match = [ColumnRule(.match)], shown = [ColumnRule(.plain)]
         func schema(_ member: String, _ table: String, _ rows: Int, _ column: ColumnSchema) -> TableSchema {
-            TableSchema(member: member, table: table, rows: rows, key: "id", smallestGroup: 3,
-                        columns: [ColumnSchema(name: "id", type: .text, keyForm: .hex(digits: 4), rules: match), column])
+            TableSchema(
+                member: member, table: table, rows: rows, key: "id", smallestGroup: 3,
+                columns: [ColumnSchema(name: "id", type: .text, keyForm: .hex(digits: 4), rules: match), column])
         }
         let pressure = ColumnSchema(name: "bp", type: .decimal(scale: 2), range: 6_200...13_300, rules: shown)
         let schemas = [
@@ -50,13 +51,15 @@ private struct SmallJob {
             try LocalEvaluator(plan: plan, use: use).evaluate(raw[plan.uses[use].schema.name]!, key: sha256([7]), random: &random).table[0]
         }
         tables = raw.mapValues { columns in
-            columns.map { $0.map { cell in
-                switch cell {
-                case .text(let text): Number(text).map { text.contains(".") ? .number($0) : .text(text) } ?? .text(text)
-                case .integer(let n): .number(Number(Int(n)))
-                default: .null
+            columns.map {
+                $0.map { cell in
+                    switch cell {
+                    case .text(let text): Number(text).map { text.contains(".") ? .number($0) : .text(text) } ?? .text(text)
+                    case .integer(let n): .number(Number(Int(n)))
+                    default: .null
+                    }
                 }
-            } }
+            }
         }
     }
 
@@ -64,7 +67,9 @@ private struct SmallJob {
     /// What a party has when it attests: the hashes of its three boxes; empty where the plan itself refused.
     func attack() async throws -> (Attack<[Hash32?]>, Answer) {
         let world = World(seed: 17), plan = plan
-        let shares = handed.enumerated().map { world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset)) }
+        let shares = handed.enumerated().map {
+            world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset))
+        }
         @Sendable func boxes(_ session: Session) async throws(SessionError) -> [Bytes?] {
             let words: Words
             do throws(ExecutionError) { words = try await plan.execute(shares.map { $0[session.party] }, on: session) } catch {
@@ -75,8 +80,9 @@ private struct SmallJob {
         }
         let attack = try await Attack(world) { session throws(SessionError) in try await boxes(session).map { $0.map { keccak256($0) } } }
         let copies = await world.run { session throws(SessionError) in try await boxes(session) }.map { try? $0.result.get() }
-        let opened = try Boxes.open(session: world.keys[0].session, reader: 0, secret: Self.reader.secret, attested: Boxes.agree(attack.honest),
-                                    copies: (0..<4).map { j in copies.compactMap { $0.flatMap { $0[j] } } }, count: plan.outputWords)
+        let opened = try Boxes.open(
+            session: world.keys[0].session, reader: 0, secret: Self.reader.secret, attested: Boxes.agree(attack.honest),
+            copies: (0..<4).map { j in copies.compactMap { $0.flatMap { $0[j] } } }, count: plan.outputWords)
         return (attack, plan.decode(opened))
     }
 }
@@ -114,7 +120,9 @@ private func survey<T>(_ attack: Attack<T>, _ deviations: [Deviation]) async -> 
     }
     if seeds == 10_000 { for kind in kinds { #expect(seen[kind]! > 20, "\(kind)") } }
     let clock = ContinuousClock(), start = clock.now, (caught, harmless) = await survey(attack, deviations)
-    print("joint question under attack: \(attack.rounds) rounds, \(attack.places.count) messages at their two ends, \(deviations.count) deviations, \(caught) caught, \(harmless) without effect, \(clock.now - start)")
+    print(
+        "joint question under attack: \(attack.rounds) rounds, \(attack.places.count) messages at their two ends, \(deviations.count) deviations, \(caught) caught, \(harmless) without effect, \(clock.now - start)"
+    )
     #expect(caught > deviations.count / 2)
 }
 
@@ -128,10 +136,13 @@ private func survey<T>(_ attack: Attack<T>, _ deviations: [Deviation]) async -> 
             switch await attack.verdict(on: deviation) {
             case .breach(.wrong): wrong += 1
             case .breach(.innocentsAccused): accused += 1
-            case let verdict: #expect(verdict == .harmless || verdict == .caught)     // the one that sent may still be in the pair
+            case let verdict: #expect(verdict == .harmless || verdict == .caught)  // the one that sent may still be in the pair
             }
         } else if let deviation = attack.deviation(.lastByte, at: place),
-                  case .breach(.innocentsAccused) = await attack.verdict(on: deviation, judge: { row, _, _, _ in (row.r, row.o) }) { misjudged += 1 }
+            case .breach(.innocentsAccused) = await attack.verdict(on: deviation, judge: { row, _, _, _ in (row.r, row.o) })
+        {
+            misjudged += 1
+        }
     }
     print("controls: \(wrong) wrong results and \(accused) innocent pairs by collusion, \(misjudged) innocent pairs by a wrong verdict")
     #expect(wrong > 0 && accused > 10 && misjudged > 10)
@@ -146,7 +157,9 @@ private func survey<T>(_ attack: Attack<T>, _ deviations: [Deviation]) async -> 
         guard !forms.isEmpty, sql.contains("JOIN"), let plan = try? Query.compile(sql, in: generated.scope) else { continue }
         wanted.subtract(forms)
         let world = World(seed: UInt64(seed)), handed = try generated.handIn(plan)
-        let shares = handed.enumerated().map { world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset)) }
+        let shares = handed.enumerated().map {
+            world.share($0.element, count: plan.uses[$0.offset].layout.rows, in: Z2.self, label: UInt64($0.offset))
+        }
         let attack = try await Attack(world) { (session: Session) async throws(SessionError) -> Column in
             let words: Words
             do throws(ExecutionError) { words = try await plan.execute(shares.map { $0[session.party] }, on: session) } catch {
@@ -155,9 +168,13 @@ private func survey<T>(_ attack: Attack<T>, _ deviations: [Deviation]) async -> 
             }
             return try await session.open(words)
         }
-        #expect(plan.decode(attack.honest[0]).rows.count == (try PooledEvaluator(sql, in: generated.scope).answer(generated.values, smallestGroup: generated.smallest).rows.count))
+        #expect(
+            plan.decode(attack.honest[0]).rows.count
+                == (try PooledEvaluator(sql, in: generated.scope).answer(generated.values, smallestGroup: generated.smallest).rows.count))
         let places = attack.places.shuffled(using: &random).prefix(80), kinds = Deviation.Kind.allCases
-        let deviations = places.compactMap { attack.deviation(kinds[Int(random.next() % UInt64(kinds.count))], at: $0, bit: Int(random.next() % 8)) }
+        let deviations = places.compactMap {
+            attack.deviation(kinds[Int(random.next() % UInt64(kinds.count))], at: $0, bit: Int(random.next() % 8))
+        }
         tried += deviations.count
         caught += await survey(attack, deviations).caught
     }

@@ -10,7 +10,9 @@ private func matches(_ value: Value, _ want: JSON, _ kind: String) -> Bool {
     switch kind.first! {
     case "f": return value.asNumber.map { abs(Double($0.description)! - want.asDouble!) <= 1e-9 * max(1, abs(want.asDouble!)) } ?? false
     case "i": return value.asNumber.map { $0.exactly(scale: 0) == Int128(want.asInt!) } ?? false
-    case "d": return value.asNumber.map { number in Number(want.asString!).map { number.exactly(scale: 9) == $0.exactly(scale: 9) } ?? false } ?? false
+    case "d":
+        return value.asNumber.map { number in Number(want.asString!).map { number.exactly(scale: 9) == $0.exactly(scale: 9) } ?? false }
+            ?? false
     case "b": return value == .boolean(want.asBool!)
     default: return value.printed == want.asString!
     }
@@ -27,14 +29,17 @@ private func equal(_ rows: [[Value]], _ want: [[JSON]], _ query: Fixture.Query) 
     return true
 }
 func runInClear(_ plan: Plan, _ fixture: Fixture, on machine: MeteredMachine = MeteredMachine()) async throws -> Answer {
-    let inputs = try fixture.handIn(plan).enumerated().map { machine.clear.share($0.element.table[0], count: plan.uses[$0.offset].layout.rows, in: Z2.self) }
+    let inputs = try fixture.handIn(plan).enumerated().map {
+        machine.clear.share($0.element.table[0], count: plan.uses[$0.offset].layout.rows, in: Z2.self)
+    }
     return plan.decode(machine.clear.reveal(try await plan.execute(inputs, on: machine)))
 }
 
 @Test func quotientsHaveTheDigitsOfPostgreSQL() throws {
     guard let fixture = Fixture.shared else { return }
     for q in fixture.quotients {
-        let a = Number(unscaled: Int128(q["a"]!.asInt!), scale: q["scaleA"]!.asInt!), b = Number(unscaled: Int128(q["b"]!.asInt!), scale: q["scaleB"]!.asInt!)
+        let a = Number(unscaled: Int128(q["a"]!.asInt!), scale: q["scaleA"]!.asInt!),
+            b = Number(unscaled: Int128(q["b"]!.asInt!), scale: q["scaleB"]!.asInt!)
         #expect(Number.quotient(a, b).description == q["text"]!.asString!)
     }
 }

@@ -31,12 +31,14 @@ private func headers(_ bytes: Bytes) throws -> [Header] {
     guard let file = foreignVector("qbft-chain/chain.rlp"), let json = foreignVector("qbft-chain/blocks.json") else { return }
     let chain = try headers(file), blocks = try #require(try JSON(parsing: json).asArray)
     let genesis = try #require(chain.first(where: { $0.number == 0 }))
-    var follower = try ForeignChain(genesis: genesis), rounds: Set<UInt32> = [], sizes: [Int] = [follower.validators.count], previous = genesis.beneficiary
+    var follower = try ForeignChain(genesis: genesis), rounds: Set<UInt32> = [], sizes: [Int] = [follower.validators.count],
+        previous = genesis.beneficiary
     #expect(follower.hash == blocks[0]["hash"]?.asHash)
     for header in chain where header.number > 0 {
         let extra = try ForeignExtraData(decoding: header.extraData)
-        #expect(follower.validators.proposer(after: previous, round: extra.round) == header.beneficiary
-                || [17, 49].contains(header.number), "block \(header.number)")       // GoQuorum differs after a change of the set
+        #expect(
+            follower.validators.proposer(after: previous, round: extra.round) == header.beneficiary
+                || [17, 49].contains(header.number), "block \(header.number)")  // GoQuorum differs after a change of the set
         let sealers = try follower.follow(header)
         #expect(sealers.count == (2 * extra.validators.count + 2) / 3)
         #expect(follower.hash == blocks[Int(header.number)]["hash"]?.asHash)

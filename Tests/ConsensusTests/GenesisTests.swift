@@ -5,8 +5,10 @@ import Testing
 
 private let config: JSON = [
     "chainId": 1337000001, "londonBlock": 0,
-    "entente": ["rules": 1, "mode": "alliance", "name": "north-south", "requestTimeoutMilliseconds": 1000, "heartbeatSeconds": 60,
-                "batchMilliseconds": 2, "clockToleranceMilliseconds": 2000],
+    "entente": [
+        "rules": 1, "mode": "alliance", "name": "north-south", "requestTimeoutMilliseconds": 1000, "heartbeatSeconds": 60,
+        "batchMilliseconds": 2, "clockToleranceMilliseconds": 2000,
+    ],
 ]
 private func changed(_ key: String, _ value: JSON?) -> JSON {
     guard case .object(var whole) = config, case .object(var own) = whole["entente"] else { return .null }
@@ -25,7 +27,9 @@ private func genesis(_ set: [Address], vanity: Hash32) -> Header {
     #expect(throws: GenesisError.configuration(key: "entente.rules")) { try GenesisConfiguration(changed("rules", 2)) }
     #expect(throws: GenesisError.configuration(key: "entente.mode")) { try GenesisConfiguration(changed("mode", "aliance")) }
     #expect(throws: GenesisError.configuration(key: "entente.pow")) { try GenesisConfiguration(changed("pow", [:])) }
-    #expect(throws: GenesisError.configuration(key: "entente.batchMilliseconds")) { try GenesisConfiguration(changed("batchMilliseconds", nil)) }
+    #expect(throws: GenesisError.configuration(key: "entente.batchMilliseconds")) {
+        try GenesisConfiguration(changed("batchMilliseconds", nil))
+    }
     #expect(throws: GenesisError.configuration(key: "entente")) { try GenesisConfiguration([:]) }
 }
 
@@ -34,10 +38,16 @@ private func genesis(_ set: [Address], vanity: Hash32) -> Header {
     let good = genesis(set, vanity: read.hash)
     let (found, hash) = try Genesis.check(good, read, consortium: set)
     #expect(try found.addresses == set && hash == good.hash(ExtraData(decoding: good.extraData)))
-    #expect(throws: GenesisError.configurationHashMismatch(expected: read.hash, found: .zero)) { try Genesis.check(genesis(set, vanity: .zero), read, consortium: set) }
+    #expect(throws: GenesisError.configurationHashMismatch(expected: read.hash, found: .zero)) {
+        try Genesis.check(genesis(set, vanity: .zero), read, consortium: set)
+    }
     #expect(throws: GenesisError.validatorsDisagree(extraData: set, consortium: [])) { try Genesis.check(good, read, consortium: []) }
-    #expect(throws: GenesisError.genesisExtraDataMalformed) { try Genesis.check(genesis(set.reversed(), vanity: read.hash), read, consortium: set) }
-    #expect(throws: GenesisError.genesisExtraDataMalformed) { try Genesis.check(good, GenesisConfiguration(changed("mode", "private")), consortium: set) }
+    #expect(throws: GenesisError.genesisExtraDataMalformed) {
+        try Genesis.check(genesis(set.reversed(), vanity: read.hash), read, consortium: set)
+    }
+    #expect(throws: GenesisError.genesisExtraDataMalformed) {
+        try Genesis.check(good, GenesisConfiguration(changed("mode", "private")), consortium: set)
+    }
     var wrong = good
     wrong.beneficiary = set[0]
     #expect(throws: GenesisError.headerConstant(.beneficiary)) { try Genesis.check(wrong, read, consortium: set) }

@@ -9,22 +9,31 @@ func keys(_ count: UInt8) throws -> [PrivateKey] { try (1...count).map(key).sort
 func validators(_ keys: [PrivateKey]) throws -> ValidatorSet { try #require(ValidatorSet(keys.map(\.address))) }
 
 func genesisHead(_ set: ValidatorSet, timestamp: UInt64 = 1_700_000_000) throws -> Head {
-    let header = ownHeader(number: 0, parent: .zero, beneficiary: .zero, timestamp: timestamp,
-                           extra: ExtraData(vanity: Hash32(1, 2, 3, 4), validators: set.addresses))
+    let header = ownHeader(
+        number: 0, parent: .zero, beneficiary: .zero, timestamp: timestamp,
+        extra: ExtraData(vanity: Hash32(1, 2, 3, 4), validators: set.addresses))
     return try Head(header: header, hash: header.hash(ExtraData(decoding: header.extraData)), validators: set, gasTarget: 30_000_000)
 }
-func ownHeader(number: UInt64, parent: Hash32, beneficiary: Address, timestamp: UInt64, gasLimit: UInt64 = 30_000_000, extra: ExtraData) -> Header {
-    Header(parentHash: parent, beneficiary: beneficiary, stateRoot: Header.emptyRoot, transactionsRoot: Header.emptyRoot, receiptsRoot: Header.emptyRoot,
-           logsBloom: Bloom(), difficulty: 1, number: number, gasLimit: gasLimit, gasUsed: 0, timestamp: timestamp, extraData: extra.encoded,
-           mixHash: HeaderRules.mixHash, nonce: 0, baseFeePerGas: .zero, withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0,
-           parentBeaconBlockRoot: .zero, requestsHash: Header.noRequests)
+func ownHeader(
+    number: UInt64, parent: Hash32, beneficiary: Address, timestamp: UInt64, gasLimit: UInt64 = 30_000_000, extra: ExtraData
+) -> Header {
+    Header(
+        parentHash: parent, beneficiary: beneficiary, stateRoot: Header.emptyRoot, transactionsRoot: Header.emptyRoot,
+        receiptsRoot: Header.emptyRoot,
+        logsBloom: Bloom(), difficulty: 1, number: number, gasLimit: gasLimit, gasUsed: 0, timestamp: timestamp, extraData: extra.encoded,
+        mixHash: HeaderRules.mixHash, nonce: 0, baseFeePerGas: .zero, withdrawalsRoot: Header.emptyRoot, blobGasUsed: 0, excessBlobGas: 0,
+        parentBeaconBlockRoot: .zero, requestsHash: Header.noRequests)
 }
 /// An empty block on `head`, `after` milliseconds later.
-func emptyBlock(on head: Head, by beneficiary: Address, after milliseconds: UInt64 = 1000, next: ValidatorSet? = nil) throws -> UnsealedBlock {
+func emptyBlock(
+    on head: Head, by beneficiary: Address, after milliseconds: UInt64 = 1000, next: ValidatorSet? = nil
+) throws -> UnsealedBlock {
     let time = head.timeMilliseconds + milliseconds
     let extra = ExtraData(milliseconds: UInt16(time % 1000), next: next ?? head.validators, validators: head.validators)
-    return try UnsealedBlock(Block(header: ownHeader(number: head.number + 1, parent: head.hash, beneficiary: beneficiary, timestamp: time / 1000, extra: extra),
-                                   transactions: []))
+    return try UnsealedBlock(
+        Block(
+            header: ownHeader(number: head.number + 1, parent: head.hash, beneficiary: beneficiary, timestamp: time / 1000, extra: extra),
+            transactions: []))
 }
 func seal(_ block: UnsealedBlock, by signers: [PrivateKey], round: UInt32 = 0) throws -> Header {
     var extra = block.extra, header = block.header
@@ -46,12 +55,15 @@ func seal(_ block: UnsealedBlock, by signers: [PrivateKey], round: UInt32 = 0) t
 @Test func theProposerFollowsThePreviousOneEvenIfThatOneIsGone() throws {
     let a = (1...5).map { Address(Bytes(repeating: 0, count: 19) + [UInt8(10 * $0)])! }
     let set = try #require(ValidatorSet(a))
-    #expect(set.proposer(after: a[1], round: 0) == a[2] && set.proposer(after: a[4], round: 0) == a[0] && set.proposer(after: a[3], round: 7) == a[1])
-    #expect(set.proposer(after: .zero, round: 0) == a[0])                                           // genesis
+    #expect(
+        set.proposer(after: a[1], round: 0) == a[2] && set.proposer(after: a[4], round: 0) == a[0]
+            && set.proposer(after: a[3], round: 7) == a[1])
+    #expect(set.proposer(after: .zero, round: 0) == a[0])  // genesis
     #expect(set.proposer(after: Address(Bytes(repeating: 0, count: 19) + [25])!, round: 0) == a[2])  // removed: the first one greater
     #expect(set.proposer(after: Address(Bytes(repeating: 0xff, count: 20))!, round: 0) == a[0])
     #expect(set.proposer(after: a[0], round: .max) == a[(1 + Int(UInt32.max)) % 5])
-    #expect(ValidatorSet([a[1], a[0]]) == nil && ValidatorSet([a[0], a[0]]) == nil && ValidatorSet([]) == nil && ValidatorSet([.zero]) == nil)
+    #expect(
+        ValidatorSet([a[1], a[0]]) == nil && ValidatorSet([a[0], a[0]]) == nil && ValidatorSet([]) == nil && ValidatorSet([.zero]) == nil)
 }
 
 @Test func theGasLimitMovesTowardsItsTargetByLessThanA1024th() {
@@ -67,7 +79,7 @@ func seal(_ block: UnsealedBlock, by signers: [PrivateKey], round: UInt32 = 0) t
     let again = block.proposed(in: 3)
     #expect(again.hash == block.hash && again.header != block.header && again.proposed(in: 0) == block)
     #expect(block.sealDigest(round: 3) != block.sealDigest(round: 0) && again.sealDigest(round: 3) == block.sealDigest(round: 3))
-    #expect(block.sealDigest(round: 0) == block.hash)       // nothing but the round tells them apart
+    #expect(block.sealDigest(round: 0) == block.hash)  // nothing but the round tells them apart
     let header = try seal(block, by: Array(all[..<3]), round: 2)
     let sealed = try SealedHeader(header, ExtraData(decoding: header.extraData), by: head.validators, Secp256k1Recovery())
     #expect(sealed.hash == block.hash)
@@ -91,10 +103,11 @@ func seal(_ block: UnsealedBlock, by signers: [PrivateKey], round: UInt32 = 0) t
     #expect(try error([all[0], all[1], try key(9)]) == .foreign(try key(9).address))
     #expect(try error([all[0], all[1], all[2]]) { $0[1][64] = 27 } == .malformed)
     #expect(try error([all[0], all[1], all[2]]) { $0[1].removeLast() } == .malformed)
-    #expect(try error([all[0], all[1], all[2]]) { seals in
-        let s = Secp256k1.order &- U256(bigEndian: seals[0][32..<64])       // the malleable twin
-        seals[0] = seals[0][..<32] + s.bytes + [1 - seals[0][64]]
-    } == .malformed)
+    #expect(
+        try error([all[0], all[1], all[2]]) { seals in
+            let s = Secp256k1.order &- U256(bigEndian: seals[0][32..<64])  // the malleable twin
+            seals[0] = seals[0][..<32] + s.bytes + [1 - seals[0][64]]
+        } == .malformed)
 }
 
 @Test func eachHeaderRuleHasItsNegative() throws {

@@ -15,19 +15,28 @@ private struct Samples {
     var prepares: [Prepare] { (0..<3).map { signed(PreparePayload(height: 1, round: 0, digest: block.hash), $0) } }
     var lock: RoundChangePayload.Prepared { .init(round: 0, digest: block.hash) }
     var messages: [Message] {
-        [.prepare(prepares[1]),
-         .commit(signed(CommitPayload(height: 1, round: 0, digest: block.hash, seal: all[1].sign(block.sealDigest(round: 0))), 1)),
-         .roundChange(RoundChange(signed: signed(RoundChangePayload(height: 1, round: 1, prepared: nil), 1))),
-         .roundChange(RoundChange(signed: signed(RoundChangePayload(height: 1, round: 1, prepared: lock), 1), block: block, prepares: prepares)),
-         .proposal(Proposal(signed: signed(ProposalPayload(height: 1, round: 0, block: block), 0))),
-         .proposal(Proposal(signed: signed(ProposalPayload(height: 1, round: 1, block: block.proposed(in: 1)), 1),
-                            roundChanges: (0..<3).map { signed(RoundChangePayload(height: 1, round: 1, prepared: lock), $0) }, prepares: prepares))]
+        [
+            .prepare(prepares[1]),
+            .commit(signed(CommitPayload(height: 1, round: 0, digest: block.hash, seal: all[1].sign(block.sealDigest(round: 0))), 1)),
+            .roundChange(RoundChange(signed: signed(RoundChangePayload(height: 1, round: 1, prepared: nil), 1))),
+            .roundChange(
+                RoundChange(signed: signed(RoundChangePayload(height: 1, round: 1, prepared: lock), 1), block: block, prepares: prepares)),
+            .proposal(Proposal(signed: signed(ProposalPayload(height: 1, round: 0, block: block), 0))),
+            .proposal(
+                Proposal(
+                    signed: signed(ProposalPayload(height: 1, round: 1, block: block.proposed(in: 1)), 1),
+                    roundChanges: (0..<3).map { signed(RoundChangePayload(height: 1, round: 1, prepared: lock), $0) }, prepares: prepares)),
+        ]
     }
     /// A validator that has been told enough to judge any of them.
     func machine() -> QBFT {
-        var machine = QBFT(settings: .init(), genesis: head.hash, signer: all[3], head: head, memory: .kept(Watermark(height: 1, round: 0, said: []), nil))
+        var machine = QBFT(
+            settings: .init(), genesis: head.hash, signer: all[3], head: head, memory: .kept(Watermark(height: 1, round: 0, said: []), nil))
         _ = machine.on(.start(transactionsWaiting: false), now: head.timeMilliseconds + 1500)
-        for key in all[..<3] { _ = machine.on(.linkUp(key.address, .init(headNumber: 0, isAmnesiac: false), roundTripMilliseconds: 1), now: head.timeMilliseconds + 1500) }
+        for key in all[..<3] {
+            _ = machine.on(
+                .linkUp(key.address, .init(headNumber: 0, isAmnesiac: false), roundTripMilliseconds: 1), now: head.timeMilliseconds + 1500)
+        }
         return machine
     }
 }
@@ -36,13 +45,15 @@ private struct Samples {
     guard let json = foreignVector("qbft-chain/blocks.json") else { return }
     let blocks = try JSON(parsing: json)
     let genesis = try #require(blocks[0]?["hash"]?.asHash), first = try #require(blocks[1]?["hash"]?.asHash)
-    #expect(Hex.print(PreparePayload(height: 1, round: 0, digest: first).signingHash(genesis: genesis).bytes, prefix: false)
+    #expect(
+        Hex.print(PreparePayload(height: 1, round: 0, digest: first).signingHash(genesis: genesis).bytes, prefix: false)
             == "5be0bad86154b1c2da8ac38c14f3b31b900cc0aee9b7e241fe2f83f61815449e")
 }
 
 @Test func eachMessageKeepsItsGoldenBytes() throws {
     let messages = try Samples().messages
-    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Vectors/qbft-messages.txt")
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent(
+        "Vectors/qbft-messages.txt")
     let golden = try? String(contentsOf: file, encoding: .utf8).split(separator: "\n").map(String.init)
     let found = messages.map { "\($0.code) \(Hex.print($0.encoded))" }
     if golden != found { print("GOLDEN\n" + found.joined(separator: "\n")) }
@@ -53,7 +64,10 @@ private struct Samples {
 @Test func recordsOfMemoryReadBack() throws {
     let s = try Samples(), lock = Lock(block: s.block, prepares: s.prepares)
     #expect(try Lock(decoding: lock.encoded) == lock)
-    for mark in [Watermark(height: 7, round: 0), Watermark(height: 1, round: .max), Watermark(height: 1, round: 0, said: []), Watermark(height: 1, round: 1, said: s.messages.suffix(4) + [])] {
+    for mark in [
+        Watermark(height: 7, round: 0), Watermark(height: 1, round: .max), Watermark(height: 1, round: 0, said: []),
+        Watermark(height: 1, round: 1, said: s.messages.suffix(4) + []),
+    ] {
         #expect(try Watermark(decoding: mark.encoded) == mark)
     }
     #expect(throws: MessageError.self) { try Watermark(decoding: lock.encoded) }
@@ -81,7 +95,9 @@ private struct Samples {
 }
 
 private func author(of message: Message, _ s: Samples) -> Address? {
-    func signer<P>(_ signed: Signed<P>) -> Address? { Secp256k1Recovery().signer(of: signed.signature, over: signed.payload.signingHash(genesis: s.head.hash)) }
+    func signer<P>(_ signed: Signed<P>) -> Address? {
+        Secp256k1Recovery().signer(of: signed.signature, over: signed.payload.signingHash(genesis: s.head.hash))
+    }
     return switch message {
     case .proposal(let m): signer(m.signed)
     case .prepare(let m): signer(m)
@@ -103,10 +119,21 @@ private func isRefused(_ message: Message, from sender: Address, _ s: Samples) -
         effects += machine.on(.validated(s.block.hash, .valid), now: now)
         feed(.prepare(s.prepares[0]), 0)
         if case .commit = message {
-            for key in [0, 2] { feed(.commit(s.signed(CommitPayload(height: 1, round: 0, digest: s.block.hash, seal: s.all[key].sign(s.block.sealDigest(round: 0))), key)), key) }
+            for key in [0, 2] {
+                feed(
+                    .commit(
+                        s.signed(
+                            CommitPayload(height: 1, round: 0, digest: s.block.hash, seal: s.all[key].sign(s.block.sealDigest(round: 0))),
+                            key)), key)
+            }
         }
         // With an honest third vote this would have been a lock, or a decision.
-        return !effects.contains { switch $0 { case .persist(.lock), .decide: true; default: false } }
+        return !effects.contains {
+            switch $0 {
+            case .persist(.lock), .decide: true;
+            default: false
+            }
+        }
     case .roundChange:
         // f + 1 = 2 would make it follow.
         feed(.roundChange(RoundChange(signed: s.signed(RoundChangePayload(height: 1, round: 1, prepared: nil), 2))), 2)
@@ -119,7 +146,11 @@ private func mutants(of item: RLP.Item) -> [RLP.Item] {
     switch item {
     case .bytes(let bytes):
         var changed: [RLP.Item] = [.bytes(bytes + [1]), .list([])]
-        if let last = bytes.last { changed += [.bytes(bytes.dropLast() + [last ^ 1]), .bytes(bytes.dropLast() + [])] } else { changed.append(.bytes([1])) }
+        if let last = bytes.last {
+            changed += [.bytes(bytes.dropLast() + [last ^ 1]), .bytes(bytes.dropLast() + [])]
+        } else {
+            changed.append(.bytes([1]))
+        }
         if bytes.count > 2 { changed.append(.bytes([bytes[0] ^ 0x40] + bytes.dropFirst())) }
         return changed.filter { $0 != item }
     case .list(let items):

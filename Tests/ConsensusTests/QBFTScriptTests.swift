@@ -4,7 +4,8 @@ import Testing
 // One script a rule of chain-rules §5.3–5.6. Read them aloud.
 
 @Test func aBlockIsPreparedCommittedAndDecided() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -20,7 +21,8 @@ import Testing
 }
 
 @Test func theProposerBuildsWhenTransactionsWait() throws {
-    try Script(we: "A").play("""
+    try Script(we: "A").play(
+        """
         transactions wait
         batch time over
         > builds a block in round 0
@@ -35,14 +37,16 @@ import Testing
 }
 
 @Test func votesThatComeBeforeTheirBlockAreKept() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         C prepares X in round 0
         D prepares X in round 0
         C commits X in round 0
         D commits X in round 0
         A commits X in round 0
         """)
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         A commits X in round 0
@@ -55,14 +59,16 @@ import Testing
 }
 
 @Test func onlyTheProposerOfItsRoundProposes() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         C proposes X in round 0
         > blames C: notProposer
         """)
 }
 
 @Test func anInvalidFreshBlockIsNotPrepared() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is invalid
@@ -74,13 +80,15 @@ import Testing
 }
 
 @Test func aBlockFromTheFutureIsLeftAlone() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes W in round 0
         """)
 }
 
 @Test func afterATimeoutTheNextProposerStartsAfresh() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         transactions wait
         round over
         > saves that it may sign in round 1
@@ -95,7 +103,8 @@ import Testing
 }
 
 @Test func aLockTravelsWithItsHolderAndIsProposedAgain() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -115,7 +124,8 @@ import Testing
 }
 
 @Test func theHighestLockOfOthersIsProposedNotAFreshBlock() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A prepares X in round 0
         C changes to round 1 holding X of round 0 prepared by A C D
         round over
@@ -130,7 +140,8 @@ import Testing
 }
 
 @Test func aLiarWhoBringsALockAndLeavesDoesNotTakeItAlong() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         C prepares X in round 0
         A changes to round 9 holding X of round 0 prepared by A C D
         C changes to round 1 holding X of round 0 prepared by A C D
@@ -142,7 +153,8 @@ import Testing
         > proposes X in round 1 again
         > prepares X in round 1
         """)
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         C prepares X in round 0
         A changes to round 1 holding X of round 0 prepared by A C D
         C changes to round 1 holding X of round 0 prepared by A C D
@@ -158,7 +170,8 @@ import Testing
 }
 
 @Test func aLockWithoutItsQuorumIsDropped() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A prepares X in round 0
         C changes to round 1 holding X of round 0 prepared by A C
         > blames C: lockInvalid
@@ -168,7 +181,8 @@ import Testing
 }
 
 @Test func aLaterProposalNeedsAQuorumOfRoundChanges() throws {
-    try Script(we: "A").play("""
+    try Script(we: "A").play(
+        """
         B proposes X in round 1 because B C
         > blames B: unjustified
         B proposes X in round 1 because B C C
@@ -182,7 +196,8 @@ import Testing
 }
 
 @Test func aPreparedBlockCannotBeReplaced() throws {
-    try Script(we: "A").play("""
+    try Script(we: "A").play(
+        """
         C prepares X in round 0
         B proposes Y in round 1 because B C D changed, holding X of round 0 prepared by B C D
         > blames B: unjustified
@@ -197,7 +212,8 @@ import Testing
 }
 
 @Test func aQuorumForAnInvalidBlockStopsTheNode() throws {
-    try Script(we: "A").play("""
+    try Script(we: "A").play(
+        """
         C prepares X in round 0
         B proposes X in round 1 because B C D changed, holding X of round 0 prepared by B C D
         > asks whether X is valid
@@ -208,19 +224,22 @@ import Testing
 }
 
 @Test func twoOthersAheadAreFollowedOneIsNot() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         C changes to round 7
         D changes to round 4294967295
         > saves that it may sign in round 7
         > changes to round 7
         """)
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         D changes to round 4294967295
         """)
 }
 
 @Test func aJustifiedProposalPullsOneIntoItsRound() throws {
-    try Script(we: "D").play("""
+    try Script(we: "D").play(
+        """
         C proposes X in round 2 because A B C
         > asks whether X is valid
         X is valid
@@ -230,7 +249,8 @@ import Testing
 }
 
 @Test func commitsOfAnyRoundDecide() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -246,7 +266,8 @@ import Testing
 }
 
 @Test func commitsOfDifferentRoundsAreNotAddedUp() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -258,7 +279,8 @@ import Testing
 }
 
 @Test func aSealOverAnotherRoundDoesNotCount() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -273,7 +295,8 @@ import Testing
 }
 
 @Test func twoVotesOfOneValidatorAreEvidence() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         A proposes Y in round 0
@@ -287,7 +310,8 @@ import Testing
 }
 
 @Test func afterACrashItStaysSilentInTheRoundItMayHaveSpokenIn() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -300,7 +324,8 @@ import Testing
 }
 
 @Test func afterACrashTheCommitOfTheLockIsSaidAgain() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -317,7 +342,8 @@ import Testing
 }
 
 @Test func afterACleanStopNothingIsSkippedAndNothingContradicted() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -333,7 +359,8 @@ import Testing
         > saves its lock on X of round 0 prepared by A B C
         > commits X in round 0
         """)
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -350,7 +377,8 @@ import Testing
 }
 
 @Test func aPeerThatReconnectsHearsTheNewestOfEach() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         A proposes X in round 0
         > asks whether X is valid
         X is valid
@@ -365,7 +393,8 @@ import Testing
 }
 
 @Test func theClockOfALaterRoundWaitsForAQuorum() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         show timers
         transactions wait
         > waits 1000 ms for round 0
@@ -381,7 +410,8 @@ import Testing
 }
 
 @Test func whoClaimedTheLastRoundAndLeftIsNotCounted() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         show timers
         transactions wait
         > waits 1000 ms for round 0
@@ -399,13 +429,15 @@ import Testing
 }
 
 @Test func nobodyWaitsLongForAProposerWhoIsNotThere() throws {
-    try Script(we: "B").play("""
+    try Script(we: "B").play(
+        """
         show timers
         A leaves
         transactions wait
         > waits 100 ms for round 0
         """)
-    try Script(we: "C").play("""
+    try Script(we: "C").play(
+        """
         show timers
         transactions wait
         > waits 1000 ms for round 0

@@ -24,7 +24,9 @@ final class Script {
         now = head.timeMilliseconds + 2000
         machine = Script.machine(all[self.me], head, .kept(Watermark(height: 1, round: 0, said: []), nil))
         _ = machine.on(.start(transactionsWaiting: false), now: now)
-        for name in names where name != me { _ = machine.on(.linkUp(address(name), .init(headNumber: 0, isAmnesiac: false), roundTripMilliseconds: 1), now: now) }
+        for name in names where name != me {
+            _ = machine.on(.linkUp(address(name), .init(headNumber: 0, isAmnesiac: false), roundTripMilliseconds: 1), now: now)
+        }
     }
     private static func machine(_ key: PrivateKey, _ head: Head, _ memory: QBFT.Memory) -> QBFT {
         QBFT(settings: .init(), genesis: head.hash, signer: key, head: head, memory: memory)
@@ -58,25 +60,40 @@ final class Script {
         case "proposes":
             // A proposes X in round 1 because A C D changed round [holding X of round 0 prepared by A B C]
             let block = try block(w[2], by: w[0]).proposed(in: r), lock = lock(in: w, w[2])
-            let changes = people(after: "because").map { signed(RoundChangePayload(height: 1, round: r, prepared: lock.map { .init(round: $0.round, digest: $0.block.hash) }), $0) }
-            return hear(.proposal(Proposal(signed: signed(ProposalPayload(height: 1, round: r, block: block), key(w[0])), roundChanges: changes,
-                                           prepares: lock?.prepares ?? [])), w[0])
-        case "prepares": return hear(.prepare(signed(PreparePayload(height: 1, round: r, digest: try block(w[2], by: w[0]).hash), key(w[0]))), w[0])
+            let changes = people(after: "because").map {
+                signed(RoundChangePayload(height: 1, round: r, prepared: lock.map { .init(round: $0.round, digest: $0.block.hash) }), $0)
+            }
+            return hear(
+                .proposal(
+                    Proposal(
+                        signed: signed(ProposalPayload(height: 1, round: r, block: block), key(w[0])), roundChanges: changes,
+                        prepares: lock?.prepares ?? [])), w[0])
+        case "prepares":
+            return hear(.prepare(signed(PreparePayload(height: 1, round: r, digest: try block(w[2], by: w[0]).hash), key(w[0]))), w[0])
         case "commits":
             let block = try block(w[2], by: w[0]), sealRound = w.contains("sealing") ? r + 1 : r
-            return hear(.commit(signed(CommitPayload(height: 1, round: r, digest: block.hash, seal: key(w[0]).sign(block.sealDigest(round: sealRound))), key(w[0]))), w[0])
+            return hear(
+                .commit(
+                    signed(
+                        CommitPayload(height: 1, round: r, digest: block.hash, seal: key(w[0]).sign(block.sealDigest(round: sealRound))),
+                        key(w[0]))), w[0])
         case "changes":
             let lock = w.firstIndex(of: "holding").flatMap { self.lock(in: w, w[$0 + 1]) }
-            return hear(.roundChange(RoundChange(signed: signed(RoundChangePayload(height: 1, round: r, prepared: lock.map { .init(round: $0.round, digest: $0.block.hash) }),
-                                                               key(w[0])), block: lock?.block, prepares: lock?.prepares ?? [])), w[0])
+            return hear(
+                .roundChange(
+                    RoundChange(
+                        signed: signed(
+                            RoundChangePayload(height: 1, round: r, prepared: lock.map { .init(round: $0.round, digest: $0.block.hash) }),
+                            key(w[0])), block: lock?.block, prepares: lock?.prepares ?? [])), w[0])
         case "is" where w[2] == "valid" || w[2] == "invalid": return on(.validated(blocks[w[0]]!.hash, w[2] == "valid" ? .valid : .invalid))
         case "wait": return on(.transactionsWaiting(true))
-        case "time": return on(.timer(.propose(height: 1, round: machine.round)))                 // batch time is over
-        case "over": return on(.timer(.round(height: 1, round: machine.round)))                   // round over
+        case "time": return on(.timer(.propose(height: 1, round: machine.round)))  // batch time is over
+        case "over": return on(.timer(.round(height: 1, round: machine.round)))  // round over
         case "built":
             let request = requested!
-            blocks[w[2]] = request.block(transactions: [Script.transaction], stateRoot: Header.emptyRoot, transactionsRoot: .zero, receiptsRoot: .zero,
-                                         logsBloom: Bloom(), gasUsed: 0, next: head.validators)
+            blocks[w[2]] = request.block(
+                transactions: [Script.transaction], stateRoot: Header.emptyRoot, transactionsRoot: .zero, receiptsRoot: .zero,
+                logsBloom: Bloom(), gasUsed: 0, next: head.validators)
             return on(.built(request, blocks[w[2]]))
         case "later": now += UInt64(w[0])!; return []
         case "crash":
@@ -92,8 +109,9 @@ final class Script {
         }
     }
     enum ScriptError: Error { case unknown(String) }
-    static let transaction = UnverifiedTransaction(payload: TransactionPayload(kind: .legacy, chainId: 1, nonce: 0, gasLimit: 21_000, to: .zero),
-                                                   signature: TransactionSignature(r: 1, s: 1, yParity: 0))
+    static let transaction = UnverifiedTransaction(
+        payload: TransactionPayload(kind: .legacy, chainId: 1, nonce: 0, gasLimit: 21_000, to: .zero),
+        signature: TransactionSignature(r: 1, s: 1, yParity: 0))
 
     private func key(_ name: String) -> PrivateKey { all[names.firstIndex(of: name)!] }
     private func signed<P: ConsensusPayload>(_ payload: P, _ key: PrivateKey) -> Signed<P> { Signed(payload, by: key, genesis: head.hash) }
@@ -107,7 +125,9 @@ final class Script {
     private func lock(in w: [String], _ block: String) -> Lock? {
         guard let at = w.firstIndex(of: "holding"), let known = blocks[w[at + 1]] else { return nil }
         let round = UInt32(w[at + 4])!, by = w[(at + 7)...].prefix { names.contains($0) }
-        return Lock(block: known.proposed(in: round), prepares: by.map { signed(PreparePayload(height: 1, round: round, digest: known.hash), key($0)) })
+        return Lock(
+            block: known.proposed(in: round),
+            prepares: by.map { signed(PreparePayload(height: 1, round: round, digest: known.hash), key($0)) })
     }
     private func hear(_ message: Message, _ from: String) -> [QBFT.Effect] { on(.message(message, from: address(from))) }
     private func on(_ input: QBFT.Input) -> [QBFT.Effect] {
@@ -128,7 +148,8 @@ final class Script {
     private func describe(_ effect: QBFT.Effect) -> String? {
         switch effect {
         case .persist(.watermark(let mark)): "saves that it may sign in round \(mark.round)"
-        case .persist(.lock(let lock)): "saves its lock on \(name(lock.block.hash)) of round \(lock.round) prepared by \(lock.prepares.map { signer($0) }.joined(separator: " "))"
+        case .persist(.lock(let lock)):
+            "saves its lock on \(name(lock.block.hash)) of round \(lock.round) prepared by \(lock.prepares.map { signer($0) }.joined(separator: " "))"
         case .broadcast(let message): describe(message)
         case .send(let message, let to): "tells \(name(to)): \(describe(message))"
         case .validate(let block): "asks whether \(name(block.hash)) is valid"
@@ -138,7 +159,8 @@ final class Script {
         case .help(let peer, let height): "shows \(name(peer)) block \(height)"
         case .misbehaved(let peer, let what): "blames \(name(peer)): \(what)"
         case .equivocation(let evidence): "has evidence against \(name(evidence.author)): two \(evidence.code) in round \(evidence.round)"
-        case .stop(let reason): "stops: \(reason == .quorumForInvalidBlock(blocks["X"]!.hash) ? "a quorum stands for an invalid block" : "\(reason)")"
+        case .stop(let reason):
+            "stops: \(reason == .quorumForInvalidBlock(blocks["X"]!.hash) ? "a quorum stands for an invalid block" : "\(reason)")"
         case .startTimer(let timer, let milliseconds): showsTimers ? "waits \(milliseconds) ms for \(describe(timer))" : nil
         case .cancelTimer: nil
         }
@@ -158,7 +180,8 @@ final class Script {
         case .proposal(let m): "proposes \(name(m.block.hash)) in round \(m.round)" + (m.prepares.isEmpty ? "" : " again")
         case .prepare(let m): "prepares \(name(m.payload.digest)) in round \(m.payload.round)"
         case .commit(let m): "commits \(name(m.payload.digest)) in round \(m.payload.round)"
-        case .roundChange(let m): "changes to round \(m.round)" + (m.signed.payload.prepared.map { " holding \(name($0.digest)) of round \($0.round)" } ?? "")
+        case .roundChange(let m):
+            "changes to round \(m.round)" + (m.signed.payload.prepared.map { " holding \(name($0.digest)) of round \($0.round)" } ?? "")
         }
     }
     private func signer<P>(_ signed: Signed<P>) -> String {

@@ -40,16 +40,19 @@ private func run<R: Sendable>(_ seeds: [UInt64], _ control: World.Control = .non
     func quantile(_ perMille: Int) -> String { calm.isEmpty ? "–" : "\(calm[(calm.count - 1) * perMille / 1000]) ms" }
     func sum(_ part: (World.Summary) -> Int) -> Int { runs.reduce(0) { $0 + part($1) } }
     print("simulator: \(seeds.count) seeds, \(sum(\.deliveries)) messages, \(clock.now - start), \(failures) failed")
-    print("  \(sum { Int($0.heights) }) heights, \(runs.count { $0.highestRound > 0 }) seeds beyond round 0, \(sum(\.crashes)) crashes, \(sum(\.wipes)) disks wiped,",
-          "\(sum(\.liars)) liars, \(sum(\.equivocations)) equivocations shown; two heights after healing: p50 \(quantile(500)),",
-          "p99 \(quantile(990)), worst \(quantile(1000))")
+    print(
+        "  \(sum { Int($0.heights) }) heights, \(runs.count { $0.highestRound > 0 }) seeds beyond round 0, \(sum(\.crashes)) crashes, \(sum(\.wipes)) disks wiped,",
+        "\(sum(\.liars)) liars, \(sum(\.equivocations)) equivocations shown; two heights after healing: p50 \(quantile(500)),",
+        "p99 \(quantile(990)), worst \(quantile(1000))")
     #expect(failures == 0, "replay one with ENTENTE_SEED=…")
 }
 
 /// The judges and the faults are worth something only if a machine without memory, or with a quorum too small, is caught.
 @Test(arguments: [World.Control.forgetsLock, .forgetsWatermark, .weakQuorum])
 func aBrokenMachineForks(_ control: World.Control) {
-    let worlds = run(Array(0..<(control == .weakQuorum ? 50 : 600)), control) { (forks: $0.violations.contains(where: \.isFork), failed: $0.summary.failed) }
+    let worlds = run(Array(0..<(control == .weakQuorum ? 50 : 600)), control) {
+        (forks: $0.violations.contains(where: \.isFork), failed: $0.summary.failed)
+    }
     let forks = worlds.count(where: \.forks)
     print("control \(control.rawValue): \(forks) of \(worlds.count) seeds fork, \(worlds.count(where: \.failed)) break an invariant")
     #expect(forks > 0)

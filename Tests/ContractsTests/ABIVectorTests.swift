@@ -26,7 +26,9 @@ private func value(_ json: JSON, _ type: ABI.TypeName) -> ABI.Value {
 }
 
 @Test func theVectorsOfEthereumAreEncodedAndDecoded() throws {
-    guard let folder = vectors() else { return print("SKIPPED: ABITests of ethereum-tests-small.tar.xz; no vectors beside the checkout and ENTENTE_VECTORS unset") }
+    guard let folder = vectors() else {
+        return print("SKIPPED: ABITests of ethereum-tests-small.tar.xz; no vectors beside the checkout and ENTENTE_VECTORS unset")
+    }
     let tar = Process(), pipe = Pipe()
     tar.executableURL = URL(fileURLWithPath: "/bin/tar")
     tar.arguments = ["xJOf", folder.appendingPathComponent("ethereum-tests-small.tar.xz").path, "ABITests/basic_abi_tests.json"]
@@ -53,7 +55,9 @@ private func value(_ json: JSON, _ type: ABI.TypeName) -> ABI.Value {
         let values = try ABI.decode(types, bytes)
         #expect(ABI.encode(values) == bytes, "\(vector["types"]!)")
         #expect(values.map(text).joined(separator: ",") == vector["text"]!.asString!)
-        for count in 0..<bytes.count where count % 7 == 0 { #expect(throws: ABIError.self) { try ABI.decode(types, Bytes(bytes[..<count])) } }
+        for count in 0..<bytes.count where count % 7 == 0 {
+            #expect(throws: ABIError.self) { try ABI.decode(types, Bytes(bytes[..<count])) }
+        }
     }
 }
 
@@ -78,7 +82,8 @@ private func text(_ value: ABI.Value) -> String {
 @Test func selectorsAreTheCompilersOwn() throws {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     for contract in Contract.all {
-        let artifact = try JSON(parsing: Bytes(Data(contentsOf: folder.appendingPathComponent("contracts/artifacts/\(contract.name).json"))))
+        let artifact = try JSON(
+            parsing: Bytes(Data(contentsOf: folder.appendingPathComponent("contracts/artifacts/\(contract.name).json"))))
         let selectors = Set(artifact["selectors"]!.asObject!.values.map { U256(hex: $0.asString!)! })
         #expect(Set(contract.abi.functions.values.flatMap { $0 }.map { U256(bigEndian: $0.selector) }) == selectors, "\(contract.name)")
     }

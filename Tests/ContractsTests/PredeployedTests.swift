@@ -14,8 +14,10 @@ private func word(_ text: String) -> Hash32 { Hash32(Bytes(text.utf8) + Bytes(re
 private func constructions(_ json: JSON) -> [(contract: Contract, code: Bytes)] {
     func list(_ value: (JSON) -> ABI.Value) -> ABI.Value { .array(json["founders"]!.asArray!.map(value)) }
     let arguments: [ABI.Value] = [
-        list { .bytes32(word($0["name"]!.asString!)) }, list { .address($0["account"]!.asAddress!) }, list { .address($0["nodeKey"]!.asAddress!) },
-        list { .uint(UInt64($0["roles"]!.asInt!)) }, list { .string($0["contact"]!.asString!) }, .array([.bytes32(word("inclusion")), .bytes32(word("gasTarget"))]), .array([1, 30_000_000]),
+        list { .bytes32(word($0["name"]!.asString!)) }, list { .address($0["account"]!.asAddress!) },
+        list { .address($0["nodeKey"]!.asAddress!) },
+        list { .uint(UInt64($0["roles"]!.asInt!)) }, list { .string($0["contact"]!.asString!) },
+        .array([.bytes32(word("inclusion")), .bytes32(word("gasTarget"))]), .array([1, 30_000_000]),
     ]
     return Contract.all.map { ($0, $0.initCode + ($0.name == "Consortium" ? ABI.encode(arguments) : [])) }
 }
@@ -57,8 +59,10 @@ private func construct(_ code: Bytes, at address: Address, over state: inout Mem
         return JobLine(payee: accounts["member-\(n)"]!, amount: amount, index: UInt8(n), kind: kind)
     }
     for line in lines { #expect(JobLine(line.word) == line) }
-    let fact = JobFact(job: 7, state: .settled, attempt: 1, order: word("order"), session: word("session"), lines: lines, transcript: word("transcript"), output: word("output"),
-                       timestamp: 1_800_000_000)
+    let fact = JobFact(
+        job: 7, state: .settled, attempt: 1, order: word("order"), session: word("session"), lines: lines, transcript: word("transcript"),
+        output: word("output"),
+        timestamp: 1_800_000_000)
     #expect(fact.hash == json["fact"]!.asHash)
     #expect(JobLine(U256(UInt64(6))) == nil)
     // H(0 ‖ job), by eth-utils.
@@ -82,13 +86,17 @@ func everyLeafOfARecordLeadsToItsRoot(_ count: Int) throws {
 @Test func leavesAndPathsAreThoseThatTheContractTakes() throws {
     let json = try golden()
     var state = MemoryState()
-    for (contract, code) in constructions(json) where contract.name == "Records" { _ = try construct(code, at: contract.address, over: &state) }
+    for (contract, code) in constructions(json) where contract.name == "Records" {
+        _ = try construct(code, at: contract.address, over: &state)
+    }
     let author = json["founders"]!.asArray!.first { $0["name"] == "member-1" }!["account"]!.asAddress!, schema = word("schema")
     #expect(RecordTree.leaf(author: author, schema: schema, commitment: word("commitment")) == json["leaf"]!.asHash)
 
     let block = BlockContext(number: 1, timestamp: 1_800_000_001, beneficiary: .zero, gasLimit: 1 << 30, chainId: 7, rules: .prague)
     func send(_ function: String, _ arguments: [ABI.Value]) throws -> [ABI.Value] {
-        let payload = TransactionPayload(chainId: 7, nonce: 0, gasLimit: 1 << 24, to: ContractAddress.records, data: Contract.records.abi.encodeCall(function, arguments))
+        let payload = TransactionPayload(
+            chainId: 7, nonce: 0, gasLimit: 1 << 24, to: ContractAddress.records, data: Contract.records.abi.encodeCall(function, arguments)
+        )
         let (result, diff) = try execute(RecoveredTransaction(unsigned: payload, sender: author), in: block, over: state, mode: .call)
         guard case .success(let output) = result.outcome else { throw HaltReason.invalidInstruction }
         state.apply(diff)

@@ -16,8 +16,11 @@ private func world(_ code: Bytes, _ second: Bytes = [], storage: [U256: U256] = 
     if !second.isEmpty { state.set(other, nonce: 1, balance: 50, code: second) }
     return state
 }
-private func call(_ to: Address? = contract, gas: UInt64 = 1_000_000, nonce: UInt64 = 0, value: U256 = 0, data: Bytes = []) -> RecoveredTransaction {
-    RecoveredTransaction(unsigned: TransactionPayload(chainId: 1, nonce: nonce, gasLimit: gas, to: to, value: value, data: data), sender: sender)
+private func call(
+    _ to: Address? = contract, gas: UInt64 = 1_000_000, nonce: UInt64 = 0, value: U256 = 0, data: Bytes = []
+) -> RecoveredTransaction {
+    RecoveredTransaction(
+        unsigned: TransactionPayload(chainId: 1, nonce: nonce, gasLimit: gas, to: to, value: value, data: data), sender: sender)
 }
 /// PUSH1 for each number.
 private func push(_ numbers: UInt8...) -> Bytes { numbers.flatMap { [0x60, $0] } }
@@ -51,7 +54,7 @@ private func store(_ value: UInt8, at slot: UInt8) -> Bytes { push(value, slot) 
 @Test func heavyDataPaysTheFloorWhereExecutionIsCheap() throws {
     let data = Bytes(repeating: 1, count: 1000)
     let (result, _) = try execute(call(data: data), in: block, over: world([0x00]))
-    #expect(result.gasUsed == 21000 + 10 * 4 * 1000)            // EIP-7623, not 21000 + 16 · 1000
+    #expect(result.gasUsed == 21000 + 10 * 4 * 1000)  // EIP-7623, not 21000 + 16 · 1000
     #expect(throws: ExecutionError.invalid(.gasLimitTooLow(needed: 61000, found: 60999))) {
         try execute(call(gas: 60999, data: data), in: block, over: world([0x00]))
     }
@@ -75,7 +78,8 @@ private func store(_ value: UInt8, at slot: UInt8) -> Bytes { push(value, slot) 
 @Test func aHaltTakesAllGasAndNoChange() throws {
     let faults: [(Bytes, HaltReason)] = [
         ([0xfe], .invalidInstruction), ([0x0c], .undefinedInstruction), ([0x50], .stackUnderflow), (push(3) + [0x56], .invalidJump),
-        ([0x5b, 0x5f, 0x60, 5, 0x56], .stackOverflow), (push(1, 0, 0) + [0x3e], .returnDataOutOfBounds), ([0x5b] + push(5) + [0x56], .outOfGas),
+        ([0x5b, 0x5f, 0x60, 5, 0x56], .stackOverflow), (push(1, 0, 0) + [0x3e], .returnDataOutOfBounds),
+        ([0x5b] + push(5) + [0x56], .outOfGas),
     ]
     for (code, reason) in faults {
         let (result, diff) = try execute(call(gas: 200_000), in: block, over: world(store(1, at: 0) + code))
@@ -155,7 +159,9 @@ private func store(_ value: UInt8, at slot: UInt8) -> Bytes { push(value, slot) 
 }
 
 @Test func theHistoryContractKeepsTheParentHash() throws {
-    let code = Hex.parse("3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500")!
+    let code = Hex.parse(
+        "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
+    )!
     var state = MemoryState()
     let parent = keccak256(Bytes("parent".utf8))
     let (nothing, unchanged) = try systemCall(SystemCall.blockHashes, data: parent.bytes, in: block, over: state)
@@ -163,7 +169,11 @@ private func store(_ value: UInt8, at slot: UInt8) -> Bytes { push(value, slot) 
     state.set(SystemCall.blockHashes, nonce: 1, code: code)
     let (result, diff) = try systemCall(SystemCall.blockHashes, data: parent.bytes, in: block, over: state)
     #expect(result.isSuccess)
-    #expect(diff == StateDiff(changes: [SystemCall.blockHashes: .init(account: try state.account(SystemCall.blockHashes), storage: [6: U256(parent)])]))
+    #expect(
+        diff
+            == StateDiff(changes: [
+                SystemCall.blockHashes: .init(account: try state.account(SystemCall.blockHashes), storage: [6: U256(parent)])
+            ]))
 }
 
 @Test func transactionsOverAnOverlayAddUpToTheSameState() throws {
@@ -174,7 +184,9 @@ private func store(_ value: UInt8, at slot: UInt8) -> Bytes { push(value, slot) 
     var overlay = OverlayState(base: base), stepwise = base
     let (created, _) = try execute(call(nil, data: initcode), in: block, over: base)
     let place = try #require(created.createdAddress)
-    let transactions = [call(nil, data: initcode), call(place, nonce: 1), call(place, nonce: 2, value: 3), call(nil, nonce: 3, data: [0x33, 0xff])]
+    let transactions = [
+        call(nil, data: initcode), call(place, nonce: 1), call(place, nonce: 2, value: 3), call(nil, nonce: 3, data: [0x33, 0xff]),
+    ]
     for transaction in transactions {
         let (result, diff) = try execute(transaction, in: block, over: overlay)
         #expect(try execute(transaction, in: block, over: stepwise) == (result, diff))

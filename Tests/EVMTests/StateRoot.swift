@@ -6,15 +6,16 @@ import Primitives
 /// they compare does not lean on the room `Trie`.
 enum StateRoot {
     static func of(_ state: MemoryState) -> Hash32 {
-        root(state.entries.map { address, entry in
-            let value = RLP.encodeList {
-                $0.append(entry.account.nonce)
-                $0.append(entry.account.balance)
-                $0.append(root(entry.storage.map { key, value in (keccak256(key.hash), encoded(value)) }))
-                $0.append(entry.account.codeHash)
-            }
-            return (keccak256(address), value)
-        })
+        root(
+            state.entries.map { address, entry in
+                let value = RLP.encodeList {
+                    $0.append(entry.account.nonce)
+                    $0.append(entry.account.balance)
+                    $0.append(root(entry.storage.map { key, value in (keccak256(key.hash), encoded(value)) }))
+                    $0.append(entry.account.codeHash)
+                }
+                return (keccak256(address), value)
+            })
     }
     private static func encoded(_ word: U256) -> Bytes {
         var encoder = RLP.Encoder()

@@ -84,7 +84,8 @@ import Testing
         var state = MemoryState()
         for (address, account) in accounts {
             guard let key = Address(hex: address), let nonce = account["nonce"]?.asQuantity, let balance = account["balance"]?.asU256,
-                  let code = account["code"]?.asBytes, let storage = account["storage"]?.asObject else { return nil }
+                let code = account["code"]?.asBytes, let storage = account["storage"]?.asObject
+            else { return nil }
             var slots: [U256: U256] = [:]
             for (slot, value) in storage { slots[U256(hex: slot)!] = value.asU256! }
             state.set(key, nonce: nonce, balance: balance, code: code, storage: slots)
@@ -96,8 +97,10 @@ import Testing
         let random = env["currentRandom"]?.asU256, difficulty = env["currentDifficulty"]?.asU256
         let excess = env["currentExcessBlobGas"]?.asQuantity ?? 0
         return BlockContext(
-            number: env["currentNumber"]!.asQuantity!, timestamp: env["currentTimestamp"]!.asQuantity!, beneficiary: env["currentCoinbase"]!.asAddress!,
-            gasLimit: env["currentGasLimit"]!.asU256!.asUInt64 ?? .max, baseFeePerGas: rules.fork >= .london ? env["currentBaseFee"]?.asU256 ?? .zero : .zero,
+            number: env["currentNumber"]!.asQuantity!, timestamp: env["currentTimestamp"]!.asQuantity!,
+            beneficiary: env["currentCoinbase"]!.asAddress!,
+            gasLimit: env["currentGasLimit"]!.asU256!.asUInt64 ?? .max,
+            baseFeePerGas: rules.fork >= .london ? env["currentBaseFee"]?.asU256 ?? .zero : .zero,
             prevRandao: ((rules.fork >= .paris ? random : difficulty) ?? .zero).hash, chainId: config?["chainid"]?.asU256 ?? .one,
             blobBaseFee: BlobGas.baseFee(excess: excess, rules: rules), rules: rules, blockHash: { keccak256(Bytes("\($0)".utf8)) })
     }
@@ -109,10 +112,12 @@ import Testing
         }
         let tx = test["transaction"]!, at = post["indexes"]!
         guard let value = tx["value"]?[at["value"]!.asInt!]?.asU256, let gasLimit = tx["gasLimit"]?[at["gas"]!.asInt!]?.asQuantity,
-              let price = tx["gasPrice"]?.asU256, let nonce = tx["nonce"]?.asQuantity, let key = tx["secretKey"]?.asBytes.flatMap({ try? PrivateKey($0) })
+            let price = tx["gasPrice"]?.asU256, let nonce = tx["nonce"]?.asQuantity,
+            let key = tx["secretKey"]?.asBytes.flatMap({ try? PrivateKey($0) })
         else { return nil }
-        let payload = TransactionPayload(kind: .legacy, chainId: nil, nonce: nonce, maxPriorityFeePerGas: price, maxFeePerGas: price, gasLimit: gasLimit,
-                                         to: tx["to"]?.asAddress, value: value, data: tx["data"]![at["data"]!.asInt!]!.asBytes!)
+        let payload = TransactionPayload(
+            kind: .legacy, chainId: nil, nonce: nonce, maxPriorityFeePerGas: price, maxFeePerGas: price, gasLimit: gasLimit,
+            to: tx["to"]?.asAddress, value: value, data: tx["data"]![at["data"]!.asInt!]!.asBytes!)
         return RecoveredTransaction(payload, signedBy: key)
     }
 
@@ -138,7 +143,9 @@ import Testing
                 }
             }
         }
-        if StateRoot.of(state) != post["hash"]?.asHash { return .failed("root; \(result!.outcome), gas \(result!.gasUsed)\(difference(state, post["state"]))") }
+        if StateRoot.of(state) != post["hash"]?.asHash {
+            return .failed("root; \(result!.outcome), gas \(result!.gasUsed)\(difference(state, post["state"]))")
+        }
         return keccak256(encodedLogs) == post["logs"]?.asHash ? .passed : .failed("logs")
     }
 

@@ -3,11 +3,14 @@ import Primitives
 
 /// Foreign vectors: packed, outside the tree, unpacked once into the build folder.
 enum Vectors {
-    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
 
     static var folder: URL? {
-        let candidates = [ProcessInfo.processInfo.environment["ENTENTE_VECTORS"].map { URL(fileURLWithPath: $0) },
-                          repository.deletingLastPathComponent().appendingPathComponent("shared/vectors")]
+        let candidates = [
+            ProcessInfo.processInfo.environment["ENTENTE_VECTORS"].map { URL(fileURLWithPath: $0) },
+            repository.deletingLastPathComponent().appendingPathComponent("shared/vectors"),
+        ]
         return candidates.compactMap { $0 }.first { FileManager.default.fileExists(atPath: $0.path) }
     }
 

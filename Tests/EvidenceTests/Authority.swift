@@ -16,47 +16,52 @@ final class Authority {
     ///   - purpose: what its certificate is for; only `timeStamping` will do.
     init(until: String = "20991231235959Z", purpose: String = "timeStamping") throws {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        try write("c.cnf", Bytes("""
-            [req]
-            distinguished_name=dn
-            prompt=no
-            [dn]
-            CN=Root
-            [root]
-            basicConstraints=critical,CA:TRUE
-            [leaf]
-            basicConstraints=critical,CA:FALSE
-            extendedKeyUsage=critical,\(purpose)
-            [ca]
-            default_ca=d
-            [d]
-            database=index
-            serial=number
-            new_certs_dir=.
-            default_md=sha256
-            policy=p
-            x509_extensions=leaf
-            [p]
-            commonName=supplied
-            [tsa]
-            default_tsa=t
-            [t]
-            serial=number
-            signer_cert=tsa.pem
-            signer_key=tsa.key
-            signer_digest=sha256
-            default_policy=1.2.3.4.1
-            digests=sha256,sha384
-            ess_cert_id_alg=sha256
+        try write(
+            "c.cnf",
+            Bytes(
+                """
+                [req]
+                distinguished_name=dn
+                prompt=no
+                [dn]
+                CN=Root
+                [root]
+                basicConstraints=critical,CA:TRUE
+                [leaf]
+                basicConstraints=critical,CA:FALSE
+                extendedKeyUsage=critical,\(purpose)
+                [ca]
+                default_ca=d
+                [d]
+                database=index
+                serial=number
+                new_certs_dir=.
+                default_md=sha256
+                policy=p
+                x509_extensions=leaf
+                [p]
+                commonName=supplied
+                [tsa]
+                default_tsa=t
+                [t]
+                serial=number
+                signer_cert=tsa.pem
+                signer_key=tsa.key
+                signer_digest=sha256
+                default_policy=1.2.3.4.1
+                digests=sha256,sha384
+                ess_cert_id_alg=sha256
 
-            """.utf8))
+                """.utf8))
         try write("index", [])
         try write("number", Bytes("01\n".utf8))
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", "c.cnf"]
         try run(["req", "-new", "-x509", "-keyout", "root.key", "-out", "root.pem", "-extensions", "root", "-days", "36500"] + key)
         try run(["req", "-new", "-keyout", "tsa.key", "-out", "tsa.csr", "-subj", "/CN=A clock"] + key)
-        try run(["ca", "-batch", "-config", "c.cnf", "-in", "tsa.csr", "-out", "tsa.pem", "-cert", "root.pem", "-keyfile", "root.key", "-notext",
-                 "-startdate", "20000101000000Z", "-enddate", until])
+        try run([
+            "ca", "-batch", "-config", "c.cnf", "-in", "tsa.csr", "-out", "tsa.pem", "-cert", "root.pem", "-keyfile", "root.key", "-notext",
+            "-startdate", "20000101000000Z", "-enddate", until,
+        ])
     }
     deinit { _ = try? FileManager.default.removeItem(at: directory) }
 
@@ -66,8 +71,11 @@ final class Authority {
     /// - Parameter digest: of the imprint; ours is SHA-256.
     func token(_ message: Hash32, digest: String = "sha256") throws -> Bytes {
         try write("message", message.bytes)
-        if digest == "sha256" { try write("query", TimeStamp.query(message)) }
-        else { try run(["ts", "-query", "-data", "message", "-\(digest)", "-cert", "-no_nonce", "-out", "query"]) }
+        if digest == "sha256" {
+            try write("query", TimeStamp.query(message))
+        } else {
+            try run(["ts", "-query", "-data", "message", "-\(digest)", "-cert", "-no_nonce", "-out", "query"])
+        }
         try run(["ts", "-reply", "-config", "c.cnf", "-queryfile", "query", "-out", "reply"])
         return try TimeStamp.token(inReply: read("reply"))
     }

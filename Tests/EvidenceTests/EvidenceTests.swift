@@ -13,17 +13,21 @@ private struct Found {
     let file: Bytes, genesis: Hash32, original: Bytes?, verdict: Verdict
 }
 /// What becomes of a file after a change.
-private func failure(_ made: (world: World, file: EvidenceFile), original: Bytes? = nil, _ change: (inout EvidenceFile) throws -> Void = { _ in }) throws -> Found {
+private func failure(
+    _ made: (world: World, file: EvidenceFile), original: Bytes? = nil, _ change: (inout EvidenceFile) throws -> Void = { _ in }
+) throws -> Found {
     var file = made.file
     try change(&file)
-    return Found(file: file.encoded, genesis: made.world.genesisHash, original: original, verdict: verdict(file, made.world, original: original))
+    return Found(
+        file: file.encoded, genesis: made.world.genesisHash, original: original, verdict: verdict(file, made.world, original: original))
 }
 /// Expects a verdict of ours, and the same of the other verifier.
 private struct Judges {
     var foreign = ForeignVerifier()
 
     mutating func expect(_ found: Found, _ row: String, _ failure: EvidenceFailure?, _ place: SourceLocation = #_sourceLocation) {
-        #expect(found.verdict.failure == failure && found.verdict.steps.last?.row == row && found.verdict.claim == nil, sourceLocation: place)
+        #expect(
+            found.verdict.failure == failure && found.verdict.steps.last?.row == row && found.verdict.claim == nil, sourceLocation: place)
         foreign.note(found.file, found.genesis, original: found.original, found.verdict, "line \(place.line)")
     }
 }
@@ -52,7 +56,7 @@ private func changeSettlement(_ file: inout EvidenceFile, _ change: (inout Settl
     guard case .record(let claim) = found.claim?.subject else { Issue.record("no claim"); return }
     #expect(claim.block == 5 && claim.timeMilliseconds == 1_700_000_005_005 && claim.withdrawnInBlock == 6)
     #expect(try claim.endorsedBy == [World.key(21).address] && claim.disputedBy == [World.key(22).address])
-    #expect(found.steps.last?.details.count == 2)          // a line a change: not covered by a token
+    #expect(found.steps.last?.details.count == 2)  // a line a change: not covered by a token
     #expect(try EvidenceFile(parsing: file.encoded) == file)
     var foreign = ForeignVerifier()
     foreign.note(file.encoded, world.genesisHash, original: World.original, found)
@@ -109,32 +113,42 @@ private func changeSettlement(_ file: inout EvidenceFile, _ change: (inout Settl
     judges.expect(try failure((world, file)) { $0.headers[1].tokens = [[]] }, "1", .malformed(path: "headers[1].tokens[0]"))
     // Nobody's word counts twice.
     judges.expect(try failure((world, file)) { $0.endorsements.append($0.endorsements[1]) }, "1", .malformed(path: "endorsements[2]"))
-    judges.expect(try failure((world, file)) { $0.headers[3].receipts.append($0.headers[3].receipts[0]) }, "1", .malformed(path: "headers[3].receipts[2]"))
+    judges.expect(
+        try failure((world, file)) { $0.headers[3].receipts.append($0.headers[3].receipts[0]) }, "1",
+        .malformed(path: "headers[3].receipts[2]"))
     try judges.foreign.compare()
 }
 
 @Test func foreignNetworksAreRefusedInRowTwo() throws {
     var judges = Judges()
     let made = try World.record(), other = World.text("another")
-    #expect(Evidence.verify(made.file.encoded, expectedGenesis: other).failure == .foreignGenesis(expected: other, found: made.world.genesisHash))
+    #expect(
+        Evidence.verify(made.file.encoded, expectedGenesis: other).failure
+            == .foreignGenesis(expected: other, found: made.world.genesisHash))
     let renamed: JSON = ["chainId": 1]
-    judges.expect(try failure(made) { $0.config = renamed }, "2", .configurationMismatch(expected: keccak256(made.world.config.canonical), found: keccak256(renamed.canonical)))
+    judges.expect(
+        try failure(made) { $0.config = renamed }, "2",
+        .configurationMismatch(expected: keccak256(made.world.config.canonical), found: keccak256(renamed.canonical)))
     judges.expect(try failure(World.record(.init(mode: "public"))), "2", .notFinal)
     try judges.foreign.compare()
 }
 
 @Test func headersAreRefusedInRowsThreeAndFour() throws {
     var judges = Judges()
-    let made = try World.record()                       // entries: blocks 2, 4 (changes), 5, 6
+    let made = try World.record()  // entries: blocks 2, 4 (changes), 5, 6
     #expect(made.file.headers.count == 4)
     judges.expect(try failure(made) { $0.headers.swapAt(2, 3) }, "3", .follow(.headerOrder(5)))
-    judges.expect(try failure(made) { try changeHeader(&$0, 2) { header, _ in header.nonce = 1 } }, "3", .follow(.headerConstant(5, .nonce)))
+    judges.expect(
+        try failure(made) { try changeHeader(&$0, 2) { header, _ in header.nonce = 1 } }, "3", .follow(.headerConstant(5, .nonce)))
     judges.expect(try failure(made) { $0.headers.remove(at: 1) }, "4", .follow(.setUnknown(5)))
     judges.expect(try failure(made) { try changeHeader(&$0, 1) { _, extra in extra.seals.removeLast() } }, "4", .follow(.sealCount(4)))
     judges.expect(try failure(made) { try changeHeader(&$0, 1) { _, extra in extra.seals.swapAt(0, 1) } }, "4", .follow(.sealOrder(4)))
     judges.expect(try failure(made) { try changeHeader(&$0, 1) { _, extra in extra.seals[0][64] = 2 } }, "4", .follow(.sealMalformed(4)))
     let stranger = try World.key(50)
-    judges.expect(try failure(made) { try changeHeader(&$0, 2) { header, extra in extra.seals[0] = stranger.sign(header.sealDigest(extra, round: extra.round)).bytes } }, "4", .follow(.sealForeign(5)))
+    judges.expect(
+        try failure(made) {
+            try changeHeader(&$0, 2) { header, extra in extra.seals[0] = stranger.sign(header.sealDigest(extra, round: extra.round)).bytes }
+        }, "4", .follow(.sealForeign(5)))
     judges.expect(try failure(made) { $0.headers[0].next = nil }, "4", .follow(.nextSetMismatch(2)))
     judges.expect(try failure(made) { $0.headers[0].next = made.world.sets[4].map(\.address) }, "4", .follow(.nextSetMismatch(2)))
     try judges.foreign.compare()
@@ -164,11 +178,13 @@ private func changeSettlement(_ file: inout EvidenceFile, _ change: (inout Settl
     guard case .record(let section) = made.file.subject, let content = section.content else { Issue.record("no record"); return }
     var salted = content
     salted.salt = .zero
-    judges.expect(try failure(made) { changeRecord(&$0) { $0.content = salted } }, "6a",
-           .leafMismatch(expected: section.leaf, found: RecordSection.leaf(section.author, section.schema, salted.commitment)))
+    judges.expect(
+        try failure(made) { changeRecord(&$0) { $0.content = salted } }, "6a",
+        .leafMismatch(expected: section.leaf, found: RecordSection.leaf(section.author, section.schema, salted.commitment)))
     let wrong = World.text("no sibling")
-    judges.expect(try failure(made) { changeRecord(&$0) { $0.path = [.left(wrong)] } }, "6a",
-           .treePath(expected: section.root, found: keccak256([1] + wrong.bytes + section.leaf.bytes)))
+    judges.expect(
+        try failure(made) { changeRecord(&$0) { $0.path = [.left(wrong)] } }, "6a",
+        .treePath(expected: section.root, found: keccak256([1] + wrong.bytes + section.leaf.bytes)))
     var changed = World.original
     changed[RecordSection.Content.chunkBytes + 1] ^= 1
     judges.expect(try failure(made, original: changed), "7a", .contentMismatch(chunk: 1))
@@ -199,10 +215,11 @@ private func changeSettlement(_ file: inout EvidenceFile, _ change: (inout Settl
     judges.expect(try changed { $0.attestations[1] = [] }, "8b", .attestationMissing(seat: 1))
     judges.expect(try changed { $0.attestations[2] = $0.attestations[1] }, "8b", .attestationForged(seat: 2))
     // The same signature with high s is another encoding, and refused.
-    judges.expect(try changed { section in
-        let s = Secp256k1.order &- U256(bigEndian: section.attestations[0][32..<64])
-        section.attestations[0] = section.attestations[0][..<32] + s.bytes + [55 - section.attestations[0][64]]
-    }, "8b", .attestationForged(seat: 0))
+    judges.expect(
+        try changed { section in
+            let s = Secp256k1.order &- U256(bigEndian: section.attestations[0][32..<64])
+            section.attestations[0] = section.attestations[0][..<32] + s.bytes + [55 - section.attestations[0][64]]
+        }, "8b", .attestationForged(seat: 0))
     judges.expect(try failure(World.settlement(.init(fee: 1_001))), "9b", .sumMismatch(expected: 1_001, found: 1_000))
     judges.expect(try failure(World.settlement(.init(missingPaid: 5))), "9b", .paymentAbsent(line: 5))
     judges.expect(try failure(World.settlement(.init(missingTransfer: 2))), "9b", .paymentAbsent(line: 2))

@@ -5,7 +5,8 @@ import Testing
 
 /// `tools/verify.py`, written from the specification alone: whatever our verifier says of a file, it must say too.
 struct ForeignVerifier {
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
     static let python: String? = {
         let places = [ProcessInfo.processInfo.environment["ENTENTE_PYTHON"], "\(root.path)/.venv/bin/python"].compactMap { $0 }
         let found = places.first { FileManager.default.isExecutableFile(atPath: $0) }
@@ -17,7 +18,9 @@ struct ForeignVerifier {
     }
     private var questions: [Question] = []
 
-    mutating func note(_ file: Bytes, _ genesis: Hash32, original: Bytes? = nil, roots: String? = nil, _ verdict: Verdict, _ label: String = "") {
+    mutating func note(
+        _ file: Bytes, _ genesis: Hash32, original: Bytes? = nil, roots: String? = nil, _ verdict: Verdict, _ label: String = ""
+    ) {
         questions.append(Question(file: file, genesis: genesis, original: original, roots: roots, verdict: verdict, label: label))
     }
 
@@ -55,13 +58,17 @@ struct ForeignVerifier {
         #expect(answers.count == questions.count, sourceLocation: place)
         for (question, answer) in zip(questions, answers) {
             let row = answer[0]?.asString, failure = answer[1]?.asString
-            #expect(row == question.verdict.steps.last?.row && Self.name(failure) == Self.name(question.verdict.failure.map { "\($0)" }),
-                    "\(question.label): the independent verifier says \(row ?? "") \(failure ?? "holds"), ours \(question.verdict.steps.last?.row ?? "") \(question.verdict.failure.map { "\($0)" } ?? "holds")", sourceLocation: place)
+            #expect(
+                row == question.verdict.steps.last?.row && Self.name(failure) == Self.name(question.verdict.failure.map { "\($0)" }),
+                "\(question.label): the independent verifier says \(row ?? "") \(failure ?? "holds"), ours \(question.verdict.steps.last?.row ?? "") \(question.verdict.failure.map { "\($0)" } ?? "holds")",
+                sourceLocation: place)
         }
     }
 
     /// Name and values in brackets; of a malformed file the name: which of several faults comes first is nobody's rule.
-    private static func name(_ failure: String?) -> Substring? { failure?.prefix { $0 != ":" && !(failure!.hasPrefix("malformed") && $0 == "(") } }
+    private static func name(_ failure: String?) -> Substring? {
+        failure?.prefix { $0 != ":" && !(failure!.hasPrefix("malformed") && $0 == "(") }
+    }
 
     /// Exit code and words of the command itself.
     static func run(_ file: Bytes, _ options: [String]) throws -> (code: Int32, text: String) {

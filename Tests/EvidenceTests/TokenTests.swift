@@ -18,15 +18,22 @@ private func hash(_ file: EvidenceFile, _ i: Int) throws -> Hash32 {
         let chain = try #require(verdict.claim?.chain)
         #expect(chain.changes.map(\.block) == [2, 4])
         #expect(chain.stamp(of: chain.changes[0])?.stamp.authority == "/CN=A clock" && chain.stamp(of: chain.changes[1]) == nil)
-        #expect(verdict.steps.last?.details.suffix(2) == ["block 2: its change of validators is covered by a token", "block 4: its change of validators is not covered by a token"])
+        #expect(
+            verdict.steps.last?.details.suffix(2) == [
+                "block 2: its change of validators is covered by a token", "block 4: its change of validators is not covered by a token",
+            ])
         // Without roots the token is not believed, and says so.
         let alone = Evidence.verify(file.encoded, expectedGenesis: made.world.genesisHash)
-        #expect(alone.claim?.chain.stamps == [] && alone.steps.last?.details.first == "block 2: 1 tokens, not checked: no roots of authorities were given")
+        #expect(
+            alone.claim?.chain.stamps == []
+                && alone.steps.last?.details.first == "block 2: 1 tokens, not checked: no roots of authorities were given")
         #expect(try EvidenceFile(parsing: file.encoded) == file)
     }
 
     /// Failure at row 10 of a file whose second token, over block 5, is this.
-    private func failure(_ made: (world: World, file: EvidenceFile), _ authority: Authority, _ token: Bytes, _ foreign: inout ForeignVerifier) throws -> EvidenceFailure? {
+    private func failure(
+        _ made: (world: World, file: EvidenceFile), _ authority: Authority, _ token: Bytes, _ foreign: inout ForeignVerifier
+    ) throws -> EvidenceFailure? {
         var file = made.file
         file.headers[2].tokens = [token]
         file.headers[1].tokens = [try authority.token(try hash(file, 1))]

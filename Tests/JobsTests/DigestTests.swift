@@ -15,7 +15,9 @@ private func sessions(_ domain: MarketDomain, _ job: U256, _ attempt: UInt8) -> 
 private func claim(_ domain: MarketDomain, _ job: U256, _ attempt: UInt8, _ kind: Claim.Kind, _ index: U256) -> Hash32 {
     Claim(session: sessions(domain, job, attempt), kind: kind, index: index, content: keccak256([4])).digest(in: domain)
 }
-private let domains = [1, 7].flatMap { chain in [ContractAddress.market, ContractAddress.referee].map { MarketDomain(chainId: chain, market: $0) } }
+private let domains = [1, 7].flatMap { chain in
+    [ContractAddress.market, ContractAddress.referee].map { MarketDomain(chainId: chain, market: $0) }
+}
 
 /// How many of the digests of all cases are one and the same.
 private func collisions(_ sign: Sign) -> Int {
@@ -43,7 +45,9 @@ private func collisions(_ sign: Sign) -> Int {
     #expect(collisions { domain, job, _, kind, index in claim(domain, job, 1, kind, index) } > 0)
     #expect(collisions { domain, _, attempt, kind, index in claim(domain, 1, attempt, kind, index) } > 0)
     #expect(collisions { domain, job, attempt, kind, index in claim(MarketDomain(chainId: domain.chainId), job, attempt, kind, index) } > 0)
-    #expect(collisions { domain, job, attempt, kind, index in claim(MarketDomain(chainId: 1, market: domain.market), job, attempt, kind, index) } > 0)
+    #expect(
+        collisions { domain, job, attempt, kind, index in claim(MarketDomain(chainId: 1, market: domain.market), job, attempt, kind, index)
+        } > 0)
 }
 
 @Test func L22_structuresOfDifferentTypesNeverShareADigest() {
@@ -61,10 +65,13 @@ private func collisions(_ sign: Sign) -> Int {
 /// What the signer gives on one slot is accepted on no other: not by a peer, not by the Referee.
 @Test func L22_aSignatureIsWorthNothingOnAnotherSlot() throws {
     let signer = SessionSigner(key: try PrivateKey(Bytes(repeating: 5, count: 32)), domain: domains[0])
-    let claim = Claim(session: sessions(domains[0], 1, 1), kind: .attest, index: 0, content: keccak256([4])), signed = try signer.sign(claim)
+    let claim = Claim(session: sessions(domains[0], 1, 1), kind: .attest, index: 0, content: keccak256([4])),
+        signed = try signer.sign(claim)
     #expect(signed.isSigned(by: signer.address, in: domains[0]))
     for domain in domains.dropFirst() { #expect(!signed.isSigned(by: signer.address, in: domain)) }
-    for other in [sessions(domains[0], 2, 1), sessions(domains[0], 1, 2)] { #expect(SignedClaim(signed.encoded, session: other, signedBy: signer.address, in: domains[0]) == nil) }
+    for other in [sessions(domains[0], 2, 1), sessions(domains[0], 1, 2)] {
+        #expect(SignedClaim(signed.encoded, session: other, signedBy: signer.address, in: domains[0]) == nil)
+    }
     for at in 0..<65 {
         var bytes = signed.encoded
         bytes[at] ^= 1

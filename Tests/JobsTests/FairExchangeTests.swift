@@ -21,11 +21,14 @@ private func settlement(of ends: [Committee.End], but deviating: Int) -> Session
 /// As the Market checks it: the four attest one content, and the boxes are those.
 private func settles(_ settlement: SessionRun.Settlement) -> Bool {
     let content = Claim.attestation(transcript: settlement.transcript, output: Output(boxes: settlement.boxes.map { keccak256($0) }))
-    return zip(settlement.attestations, committee.keys).allSatisfy { $0.claim.content == content && $0.isSigned(by: $1.address, in: committee.domain) }
+    return zip(settlement.attestations, committee.keys).allSatisfy {
+        $0.claim.content == content && $0.isSigned(by: $1.address, in: committee.domain)
+    }
 }
 private func opens(_ settlement: SessionRun.Settlement) -> Bool {
-    let answer = try? Boxes.open(session: Committee.session, reader: 0, secret: Committee.reader.secret, attested: settlement.boxes.map { keccak256($0) },
-                                 copies: settlement.boxes.map { [$0] }, count: Committee.values.count)
+    let answer = try? Boxes.open(
+        session: Committee.session, reader: 0, secret: Committee.reader.secret, attested: settlement.boxes.map { keccak256($0) },
+        copies: settlement.boxes.map { [$0] }, count: Committee.values.count)
     return answer == Committee.values.map { $0 &* $0 }
 }
 
@@ -48,7 +51,9 @@ private struct Withholding: Sendable {
 private let plans: [Withholding] = (0..<4).flatMap { deviating in
     (1...lastFrame).flatMap { from in
         (1..<16).filter { $0 >> deviating & 1 == 0 }.flatMap { mask in
-            [from + 1, .max].map { Withholding(deviating: deviating, from: from, victims: (0..<4).filter { mask >> $0 & 1 == 1 }, silent: $0) }
+            [from + 1, .max].map {
+                Withholding(deviating: deviating, from: from, victims: (0..<4).filter { mask >> $0 & 1 == 1 }, silent: $0)
+            }
         }
     }
 }
@@ -63,7 +68,9 @@ private func broken(_ plans: [Withholding], honest: @escaping @Sendable (MeshLin
         }
         if let settlement = settlement(of: ends, but: plan.deviating) {
             if !settles(settlement) || !opens(settlement) { count += 1 }
-        } else if isOpen(to: plan.deviating, mesh) { count += 1 }
+        } else if isOpen(to: plan.deviating, mesh) {
+            count += 1
+        }
     }
     return count
 }
@@ -78,7 +85,9 @@ private func broken(_ plans: [Withholding], honest: @escaping @Sendable (MeshLin
         let inner: MeshLink
         private let held = Mutex<(frames: [(Int, Bytes)], isWhole: Bool)>(([], false))
         init(inner: MeshLink) { self.inner = inner }
-        func exchange(_ frames: [Bytes], expecting: [Int]) async throws(MPC.ChannelError) -> [Bytes] { try await inner.exchange(frames, expecting: expecting) }
+        func exchange(_ frames: [Bytes], expecting: [Int]) async throws(MPC.ChannelError) -> [Bytes] {
+            try await inner.exchange(frames, expecting: expecting)
+        }
         func post(_ frames: [Bytes]) { inner.post(frames) }
         func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? {
             while true {
@@ -98,12 +107,13 @@ private func broken(_ plans: [Withholding], honest: @escaping @Sendable (MeshLin
 }
 
 @Test func L13_seededBug_attestationsAreNotPassedOn() async {
-    #expect(await broken(plans.filter { $0.from == lastFrame - 1 }) { link in
-        Tampered(link) { _, to, frame in
-            guard frame.count == 4 * claimBytes + boxBytes else { return frame }
-            return Bytes(repeating: 0, count: 4 * claimBytes) + frame[(4 * claimBytes)...]
-        }
-    } > 0)
+    #expect(
+        await broken(plans.filter { $0.from == lastFrame - 1 }) { link in
+            Tampered(link) { _, to, frame in
+                guard frame.count == 4 * claimBytes + boxBytes else { return frame }
+                return Bytes(repeating: 0, count: 4 * claimBytes) + frame[(4 * claimBytes)...]
+            }
+        } > 0)
 }
 
 /// A seat whose links break once it holds its box.
@@ -129,7 +139,9 @@ private func broken(_ plans: [Withholding], honest: @escaping @Sendable (MeshLin
 @Test func H4_noBoxLeavesWithoutEveryAttestationOrWhenItIsTooLate() async {
     for plan in plans where plan.from == lastFrame - 1 && plan.victims.count == 3 && plan.silent == .max {
         let mesh = Mesh()
-        _ = await committee.run(over: mesh) { link in link.seat == plan.deviating ? Tampered(link) { number, _, frame in number >= plan.from ? nil : frame } : link as any SeatLink }
+        _ = await committee.run(over: mesh) { link in
+            link.seat == plan.deviating ? Tampered(link) { number, _, frame in number >= plan.from ? nil : frame } : link as any SeatLink
+        }
         #expect((0..<4).allSatisfy { $0 == plan.deviating || !isOpen(to: $0, mesh) } && !isOpen(to: plan.deviating, mesh))
     }
     let late = Mesh()
@@ -167,7 +179,9 @@ private func broken(_ plans: [Withholding], honest: @escaping @Sendable (MeshLin
 
 @Test func aWithheldAttestationOrBoxShowsWhoOwesIt() async {
     for (from, stage) in [(lastFrame - 1, SessionRun.Stage.attesting), (lastFrame - 2, .boxes)] {
-        let ends = await committee.run(over: Mesh()) { link in link.seat == 2 ? Tampered(link) { number, _, frame in number >= from ? nil : frame } : link as any SeatLink }
+        let ends = await committee.run(over: Mesh()) { link in
+            link.seat == 2 ? Tampered(link) { number, _, frame in number >= from ? nil : frame } : link as any SeatLink
+        }
         for end in ends where end.seat != 2 { #expect(end.testimony.stage == stage) }
     }
 }

@@ -11,7 +11,9 @@ private func opened(patience: UInt64 = 0) -> JobLifecycle {
     #expect(effects == [.evaluate])
     return lifecycle
 }
-private let toReady: [JobLifecycle.Input] = [.accepted(silence: 4), .prepared(key: key), .bound(attempt: 1, key: key), .joined, .ready(attempt: 1, session: session)]
+private let toReady: [JobLifecycle.Input] = [
+    .accepted(silence: 4), .prepared(key: key), .bound(attempt: 1, key: key), .joined, .ready(attempt: 1, session: session),
+]
 private func computing(patience: UInt64 = 0) -> JobLifecycle {
     var job = opened(patience: patience)
     for input in toReady { _ = job.on(input) }
@@ -74,17 +76,17 @@ private func complaint(until: UInt64 = 50) -> Complaint {
     var job = computing()
     #expect(job.on(.held(by: 3, round: 9, 10)) == [])
     #expect(job.on(.held(by: 3, round: 9, 13)) == [])
-    #expect(job.on(.held(by: 3, round: 10, 14)) == [])          // it goes on
+    #expect(job.on(.held(by: 3, round: 10, 14)) == [])  // it goes on
     #expect(job.on(.held(by: 3, round: 10, 17)) == [])
     #expect(job.on(.held(by: 3, round: 10, 18)) == [.complain(of: 3)])
-    #expect(job.on(.held(by: 3, round: 10, 19)) == [])          // once in each window
+    #expect(job.on(.held(by: 3, round: 10, 19)) == [])  // once in each window
     #expect(job.phase == .computing)
 }
 
 @Test func anUnansweredComplaintIsChargedByAdvanceAndTheJobEndsWithoutAnybodyWaiting() {
     var job = computing()
     #expect(job.on(.complained(complaint(until: 50), ofUs: false)) == [])
-    #expect(job.on(.held(by: 3, round: 9, 30)) == [] && job.on(.held(by: 3, round: 9, 49)) == [])       // one at a time
+    #expect(job.on(.held(by: 3, round: 9, 30)) == [] && job.on(.held(by: 3, round: 9, 49)) == [])  // one at a time
     #expect(job.on(.moment(49)) == [])
     #expect(job.on(.moment(50)) == [.advance])
     #expect(job.on(.attemptEnded(next: .failing, attempt: 2, until: 53)) == [.stop])
@@ -97,9 +99,9 @@ private func complaint(until: UInt64 = 50) -> Complaint {
     var job = computing()
     #expect(job.on(.complained(complaint(), ofUs: true)) == [.answer(complaint())])
     #expect(job.on(.moment(40)) == [] && job.on(.moment(41)) == [])
-    #expect(job.on(.moment(42)) == [.answer(complaint())])      // lost on the way: again
+    #expect(job.on(.moment(42)) == [.answer(complaint())])  // lost on the way: again
     #expect(job.on(.answered) == [])
-    #expect(job.on(.moment(60)) == [])                          // nothing is due before the deadline
+    #expect(job.on(.moment(60)) == [])  // nothing is due before the deadline
     #expect(job.on(.computed) == [.settle])
 }
 
@@ -118,8 +120,8 @@ private func complaint(until: UInt64 = 50) -> Complaint {
     #expect(job.on(.moment(20)) == [] && job.on(.moment(23)) == [])
     #expect(job.on(.moment(24)) == [.accuse])
     _ = job.on(.complained(complaint(until: 40), ofUs: false))
-    #expect(job.on(.moment(39)) == [])                          // while a complaint is open there is nothing to add
-    #expect(job.on(.answered) == [.accuse])                     // answered, but our run is over
+    #expect(job.on(.moment(39)) == [])  // while a complaint is open there is nothing to add
+    #expect(job.on(.answered) == [.accuse])  // answered, but our run is over
 }
 
 @Test func anAttemptThatEndsElsewhereStopsTheRunAndANewOneStartsAfresh() {
@@ -145,7 +147,7 @@ private func complaint(until: UInt64 = 50) -> Complaint {
             if let own { for input in [JobLifecycle.Input.accepted(silence: 4), .prepared(key: own)].prefix(known) { _ = job.on(input) } }
             _ = job.on(.bound(attempt: 1, key: key))
             #expect(job.on(.ready(attempt: 1, session: session)) == [.leave(attempt: 1)])
-            #expect(job.on(.complained(complaint(), ofUs: true)) == [])         // it cannot speak for that key
+            #expect(job.on(.complained(complaint(), ofUs: true)) == [])  // it cannot speak for that key
             #expect(job.on(.answered) == [])
             #expect(job.on(.moment(20)) == [] && job.on(.moment(22)) == [.leave(attempt: 1)])
             #expect(job.on(.attemptEnded(next: .failing, attempt: 2, until: 30)) == [] && job.on(.moment(30)) == [.advance])
@@ -159,11 +161,15 @@ private func complaint(until: UInt64 = 50) -> Complaint {
     for _ in 0..<5_000 {
         var job = opened(), computed: Set<UInt8> = [], ended = false
         for _ in 0..<30 {
-            let attempt = job.attempt &- UInt8(random.below(4) / 3), moment = UInt64(random.below(400)), who = random.below(2) == 0 ? key : foreign
+            let attempt = job.attempt &- UInt8(random.below(4) / 3), moment = UInt64(random.below(400)),
+                who = random.below(2) == 0 ? key : foreign
             let inputs: [JobLifecycle.Input] = [
-                .accepted(silence: 4), .refused, .prepared(key: key), .joined, .computed, .failed, .bound(attempt: attempt, key: who), .ready(attempt: attempt, session: session),
+                .accepted(silence: 4), .refused, .prepared(key: key), .joined, .computed, .failed, .bound(attempt: attempt, key: who),
+                .ready(attempt: attempt, session: session),
                 .complained(complaint(until: moment), ofUs: random.below(2) == 0), .answered, .held(by: 1, round: random.below(3), moment),
-                .attemptEnded(next: random.below(2) == 0 ? .seating : .failing, attempt: job.attempt + 1, until: moment), .settled, .refunded, .moment(moment)]
+                .attemptEnded(next: random.below(2) == 0 ? .seating : .failing, attempt: job.attempt + 1, until: moment), .settled,
+                .refunded, .moment(moment),
+            ]
             let effects = job.on(inputs[random.below(inputs.count)])
             #expect(!ended || effects.isEmpty)
             for case .compute in effects { #expect(computed.insert(job.attempt).inserted) }
@@ -186,7 +192,9 @@ struct Random {
     let claim = Claim(session: session, kind: .attest, index: 0, content: keccak256([2]))
     let first = try signer.sign(claim)
     #expect(try signer.sign(claim) == first)
-    #expect(throws: SlotError.alreadySigned(kind: .attest, index: 0)) { try signer.sign(Claim(session: session, kind: .attest, index: 0, content: keccak256([3]))) }
+    #expect(throws: SlotError.alreadySigned(kind: .attest, index: 0)) {
+        try signer.sign(Claim(session: session, kind: .attest, index: 0, content: keccak256([3])))
+    }
     #expect(first.isSigned(by: signer.address, in: signer.domain))
     #expect(SignedClaim(first.encoded, session: session, signedBy: signer.address, in: signer.domain) == first)
     #expect(SignedClaim(first.encoded, session: keccak256([9]), signedBy: signer.address, in: signer.domain) == nil)

@@ -76,13 +76,23 @@ struct MeshLink: SeatLink {
                 return (0..<4).map { $0 == seat ? [] : state.inboxes[4 * $0 + seat].removeFirst() }
             }
             if let got {
-                if let long = others.first(where: { got[$0].count > expecting[$0] }) { throw .frameTooLong(from: long, byteCount: got[long].count) }
+                if let long = others.first(where: { got[$0].count > expecting[$0] }) {
+                    throw .frameTooLong(from: long, byteCount: got[long].count)
+                }
                 return got
             }
-            if let lost = mesh.state.withLock({ state in others.first { state.lost.contains($0) && state.inboxes[4 * $0 + seat].isEmpty } }) { throw .peerLost(lost) }
-            guard await mesh.wait(seat, until: { state in
-                others.allSatisfy { !state.inboxes[4 * $0 + seat].isEmpty } || others.contains { state.lost.contains($0) && state.inboxes[4 * $0 + seat].isEmpty }
-            }) else { throw .cancelled }
+            if let lost = mesh.state.withLock({ state in others.first { state.lost.contains($0) && state.inboxes[4 * $0 + seat].isEmpty } })
+            {
+                throw .peerLost(lost)
+            }
+            guard
+                await mesh.wait(
+                    seat,
+                    until: { state in
+                        others.allSatisfy { !state.inboxes[4 * $0 + seat].isEmpty }
+                            || others.contains { state.lost.contains($0) && state.inboxes[4 * $0 + seat].isEmpty }
+                    })
+            else { throw .cancelled }
         }
     }
     func post(_ frames: [Bytes]) { for p in others where !frames[p].isEmpty { mesh.deliver(frames[p], from: seat, to: p) } }
@@ -90,12 +100,20 @@ struct MeshLink: SeatLink {
         let seat = seat
         while true {
             let (found, allLost) = mesh.state.withLock { state -> ((Int, Bytes)?, Bool) in
-                guard let p = seats.first(where: { !state.inboxes[4 * $0 + seat].isEmpty }) else { return (nil, seats.allSatisfy { state.lost.contains($0) }) }
+                guard let p = seats.first(where: { !state.inboxes[4 * $0 + seat].isEmpty }) else {
+                    return (nil, seats.allSatisfy { state.lost.contains($0) })
+                }
                 return ((p, state.inboxes[4 * p + seat].removeFirst()), false)
             }
             if let found { return found }
             if allLost { return nil }
-            guard await mesh.wait(seat, until: { state in seats.contains { !state.inboxes[4 * $0 + seat].isEmpty } || seats.allSatisfy { state.lost.contains($0) } }) else { throw .cancelled }
+            guard
+                await mesh.wait(
+                    seat,
+                    until: { state in
+                        seats.contains { !state.inboxes[4 * $0 + seat].isEmpty } || seats.allSatisfy { state.lost.contains($0) }
+                    })
+            else { throw .cancelled }
         }
     }
     var arrived: [Bytes?] {
@@ -113,7 +131,9 @@ final class Tampered: SeatLink {
 
     init(_ inner: MeshLink, _ edit: @escaping Edit) { (self.inner, self.edit) = (inner, edit) }
     private func send(_ frames: [Bytes], skipsEmpty: Bool) {
-        let number = number.withLock { $0 += 1; return $0 }
+        let number = number.withLock {
+            $0 += 1; return $0
+        }
         for p in 0..<4 where p != inner.seat && !(skipsEmpty && frames[p].isEmpty) {
             if let frame = edit(number, p, frames[p]) { inner.mesh.deliver(frame, from: inner.seat, to: p) }
         }
@@ -131,7 +151,9 @@ final class Tampered: SeatLink {
         return got
     }
     func post(_ frames: [Bytes]) { send(frames, skipsEmpty: true) }
-    func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? { try await inner.next(of: seats, expecting: expecting) }
+    func next(of seats: [Int], expecting: Int) async throws(MPC.ChannelError) -> (seat: Int, frame: Bytes)? {
+        try await inner.next(of: seats, expecting: expecting)
+    }
     var arrived: [Bytes?] { inner.arrived }
 }
 
@@ -150,20 +172,27 @@ struct Committee: Sendable {
     }
 
     /// - Parameter link: what each seat has before its links.
-    func run(over mesh: Mesh, link: @escaping @Sendable (MeshLink) -> any SeatLink = { $0 }, mayRelease: @escaping @Sendable (Int) -> Bool = { _ in true }) async -> [End] {
+    func run(
+        over mesh: Mesh, link: @escaping @Sendable (MeshLink) -> any SeatLink = { $0 },
+        mayRelease: @escaping @Sendable (Int) -> Bool = { _ in true }
+    ) async -> [End] {
         let world = World(seed: 3), shared = world.share(Self.values, count: Self.values.count, in: Z64.self)
         return await withTaskGroup(of: End.self) { group in
             for seat in 0..<4 {
                 group.addTask {
                     let signer = SessionSigner(key: keys[seat], domain: domain), testimony = Testimony()
                     let committee = SessionRun.Committee(session: Self.session, seat: seat, keys: keys.map(\.address), signer: signer)
-                    let run = SessionRun(committee: committee, contributions: [], readerKey: Self.reader.public, channel: link(MeshLink(mesh: mesh, seat: seat)), testimony: testimony,
-                                         mayRelease: { mayRelease(seat) }, report: { _, _ in })
+                    let run = SessionRun(
+                        committee: committee, contributions: [], readerKey: Self.reader.public,
+                        channel: link(MeshLink(mesh: mesh, seat: seat)), testimony: testimony,
+                        mayRelease: { mayRelease(seat) }, report: { _, _ in })
                     let result: Result<SessionRun.Settlement, SessionFailure>
                     do throws(SessionFailure) {
-                        result = .success(try await run.run(contributions: (0..<4).map { keccak256([UInt8(seat), UInt8($0)]) }) { session, _ throws(SessionError) in
-                            try await session.multiply(shared[seat], shared[seat])
-                        })
+                        result = .success(
+                            try await run.run(contributions: (0..<4).map { keccak256([UInt8(seat), UInt8($0)]) }) {
+                                session, _ throws(SessionError) in
+                                try await session.multiply(shared[seat], shared[seat])
+                            })
                     } catch { result = .failure(error) }
                     mesh.end(seat)
                     return End(seat: seat, result: result, signer: signer, testimony: testimony)

@@ -10,12 +10,16 @@ import Testing
 private func cohort(_ subjects: some Sequence<Int>, group: (Int) -> String = { _ in "" }) -> Cohort {
     Cohort(subjects.map { .init(subject: "\($0)", group: group($0)) }, secret: [7])
 }
-private func isRefused(_ new: Cohort, _ earlier: Cohort, pooled: Bool = true) -> Bool { new.isTooClose(to: earlier, smallestGroup: 5, isPooled: pooled) }
+private func isRefused(_ new: Cohort, _ earlier: Cohort, pooled: Bool = true) -> Bool {
+    new.isTooClose(to: earlier, smallestGroup: 5, isPooled: pooled)
+}
 
 @Test func populationsMayBeEqualOrDifferByTheSmallestGroupButNotByLess() {
     let answered = cohort(0..<100)
     for n in 0...8 {
-        for new in [cohort(0..<100 + n), cohort(0..<100 - n), cohort(n..<100)] { #expect(isRefused(new, answered) == (1..<5).contains(n), "\(n)") }
+        for new in [cohort(0..<100 + n), cohort(0..<100 - n), cohort(n..<100)] {
+            #expect(isRefused(new, answered) == (1..<5).contains(n), "\(n)")
+        }
     }
     #expect(isRefused(cohort(2..<102), answered), "two left, two came: four between them")
     #expect(!isRefused(cohort(3..<103), answered))
@@ -52,13 +56,15 @@ private func isRefused(_ new: Cohort, _ earlier: Cohort, pooled: Bool = true) ->
             [(nil, Set(cells.keys))] + Set(cells.values).map { g in (g, Set(cells.filter { $0.value == g }.keys)) }
         }
         let sameTotal = Set(a.keys) == Set(b.keys)
-        let expected = a != b && sets(a).contains { (g, u) in
-            sets(b).contains { (h, v) in
-                if (g == nil) != (h == nil) && sameTotal { return false }
-                if let g, let h, g != h, u.isDisjoint(with: v) { return false }
-                return (1..<5).contains(u.symmetricDifference(v).count)
+        let expected =
+            a != b
+            && sets(a).contains { (g, u) in
+                sets(b).contains { (h, v) in
+                    if (g == nil) != (h == nil) && sameTotal { return false }
+                    if let g, let h, g != h, u.isDisjoint(with: v) { return false }
+                    return (1..<5).contains(u.symmetricDifference(v).count)
+                }
             }
-        }
         #expect(isRefused(x, y) == expected && isRefused(y, x) == expected)
         refused += expected ? 1 : 0
     }
@@ -69,13 +75,16 @@ private func isRefused(_ new: Cohort, _ earlier: Cohort, pooled: Bool = true) ->
     let one = cohort(0..<50) { "g\($0 % 3)" }
     #expect(Cohort(encoded: one.encoded) == one && one.count == 50)
     #expect(Cohort(encoded: Bytes(one.encoded.dropLast())) == nil)
-    #expect(one.commitment(secret: [7]) != one.commitment(secret: [8]) && one.commitment(secret: [7]) != cohort(0..<51).commitment(secret: [7]))
+    #expect(
+        one.commitment(secret: [7]) != one.commitment(secret: [8]) && one.commitment(secret: [7]) != cohort(0..<51).commitment(secret: [7]))
     #expect(one != Cohort((0..<50).map { .init(subject: "\($0)", group: "g\($0 % 3)") }, secret: [8]))
 }
 
 @Test func anAgentJoinsOnlyWithTimeForTheSessionAndTwoTransactions() throws {
-    let order = Order(requester: .zero, program: .zero, plan: .zero, purpose: 2, profile: 4, uses: [], readers: [], boxBytes: 0, seatFee: 0, bond: 0, maximumFee: 0,
-                      seatingSeconds: 0, keepSeconds: 0, deadline: 100, nonce: 0)
+    let order = Order(
+        requester: .zero, program: .zero, plan: .zero, purpose: 2, profile: 4, uses: [], readers: [], boxBytes: 0, seatFee: 0, bond: 0,
+        maximumFee: 0,
+        seatingSeconds: 0, keepSeconds: 0, deadline: 100, nonce: 0)
     let facts = JobFacts(job: 1, order: order, program: ProgramDocument(text: "", reader: ""), fee: 0, openedAt: 0, members: [])
     try facts.checkTime(now: 69, estimate: 10, inclusion: 10)
     for (now, estimate, inclusion) in [(70, 10, 10), (69, 11, 10), (68, 10, 11), (100, 0, 0), (1_000, 0, 0)] as [(UInt64, UInt64, UInt64)] {

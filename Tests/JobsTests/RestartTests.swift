@@ -32,9 +32,13 @@ private struct Chain {
         (state, until) = (.failing, now + 10)
         say(.attemptEnded(next: .failing, attempt: 2, until: until))
     }
-    mutating func settle() { if state == .running && now < deadline || state == .failing && now < min(until, deadline) { state = .settled; say(.settled) } }
+    mutating func settle() {
+        if state == .running && now < deadline || state == .failing && now < min(until, deadline) { state = .settled; say(.settled) }
+    }
     mutating func advance() {
-        if state == .seating && now >= until || state == .running && now >= deadline || state == .failing && now >= min(until, deadline) { state = .refunded; say(.refunded) }
+        if state == .seating && now >= until || state == .running && now >= deadline || state == .failing && now >= min(until, deadline) {
+            state = .refunded; say(.refunded)
+        }
     }
 }
 
@@ -67,7 +71,7 @@ private struct World {
             return start(m)
         }
         switch random.below(12) {
-        case 0: if random.below(4) == 0 { members[m] = nil }                 // nothing of it is left but what it sent
+        case 0: if random.below(4) == 0 { members[m] = nil }  // nothing of it is left but what it sent
         case 1: if random.below(2) == 0 { tick() }
         case 2...5:
             guard members[m]!.read < chain.events.count else { return }
@@ -76,9 +80,13 @@ private struct World {
             guard event.member == nil || event.member == m else { return }
             if bug == .resumesWithAKeyOnDisk, case .bound(let attempt, let key) = event.text, disk[m] == key {
                 // The bug: what was on disk passes for this process's own.
-                for input in [JobLifecycle.Input.accepted(silence: 4), .prepared(key: key), .bound(attempt: attempt, key: key), .joined] { feed(m, input) }
+                for input in [JobLifecycle.Input.accepted(silence: 4), .prepared(key: key), .bound(attempt: attempt, key: key), .joined] {
+                    feed(m, input)
+                }
                 (members[m]!.key, members[m]!.todo) = (key, [])
-            } else { feed(m, event.text) }
+            } else {
+                feed(m, event.text)
+            }
         default: perform(m)
         }
     }
@@ -107,7 +115,8 @@ private struct World {
     mutating func session(_ m: Int) {
         guard members[m]!.machine.phase == .computing, members[m]!.step > 0 else { return }
         switch members[m]!.step {
-        case 1...3: sign(m, "\(members[m]!.step)", "\(random.below(1 << 30))")
+        case 1...3:
+            sign(m, "\(members[m]!.step)", "\(random.below(1 << 30))")
             if members[m]!.step == 3 { attested.insert(m) }
         case 4:
             guard attested.count == 4 else { return }
@@ -166,8 +175,12 @@ private func survey(_ bug: World.Bug, seeds: Range<UInt64>) -> (broken: [String:
     #expect(broken == [:], "what broke, and the seed")
     #expect(restarts > 1_000 && settled > 100 && left > 100, "\(restarts) restarts, \(settled) settled, \(left) left")
 }
-@Test func L23_seededBug_aKeyOnDiskResumesItsSession() { #expect(survey(.resumesWithAKeyOnDisk, seeds: 0..<3_000).broken["two claims for one slot"] != nil) }
-@Test func L23_seededBug_aBoxLeavesAfterTheAttemptEnded() { #expect(survey(.releasesAfterTheAttemptEnded, seeds: 0..<3_000).broken["a box left outside H4"] != nil) }
+@Test func L23_seededBug_aKeyOnDiskResumesItsSession() {
+    #expect(survey(.resumesWithAKeyOnDisk, seeds: 0..<3_000).broken["two claims for one slot"] != nil)
+}
+@Test func L23_seededBug_aBoxLeavesAfterTheAttemptEnded() {
+    #expect(survey(.releasesAfterTheAttemptEnded, seeds: 0..<3_000).broken["a box left outside H4"] != nil)
+}
 
 /// H4, case by case.
 @Test func H4_aBoxLeavesOnlyInARunningAttemptWithTimeForTwoTransactions() {

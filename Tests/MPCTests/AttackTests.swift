@@ -65,11 +65,14 @@ private func attack() async throws -> Attack<[Column]> {
             switch await attack.verdict(on: deviation) {
             case .breach(.wrong): wrong += 1
             case .breach(.innocentsAccused): accused += 1
-            case let verdict: #expect(verdict == .harmless || verdict == .caught)     // the one that sent may still be in the pair
+            case let verdict: #expect(verdict == .harmless || verdict == .caught)  // the one that sent may still be in the pair
             }
         }
         if place.isOutgoing, let deviation = attack.deviation(.firstByte, at: place),
-           case .breach(.innocentsAccused) = await attack.verdict(on: deviation, judge: { row, _, _, _ in (row.r, row.o) }) { misjudged += 1 }
+            case .breach(.innocentsAccused) = await attack.verdict(on: deviation, judge: { row, _, _, _ in (row.r, row.o) })
+        {
+            misjudged += 1
+        }
     }
     print("controls: \(wrong) wrong results, \(accused) innocent pairs by collusion, \(misjudged) by a wrong verdict")
     #expect(wrong > 10 && accused > 10 && misjudged > 100)

@@ -145,19 +145,20 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
     for liar in 0..<4 {
         for (peer, round) in (0..<4).flatMap({ p in [(p, 0), (p, 1)] }) where peer != liar {
             for kind in kinds {
-                let network = MemoryNetwork(), edit: DeviatingChannel.Edit = { at, to, frame in
-                    guard at == round, to == peer else { return frame }
-                    var out = frame
-                    switch kind {
-                    case "first": out[0] ^= 1
-                    case "second": out[32] ^= 0x80
-                    case "last": out[63] ^= 4
-                    case "dropped": out = []
-                    case "long": out.append(1)
-                    default: out = Bytes(frame[32...] + frame[..<32])
+                let network = MemoryNetwork(),
+                    edit: DeviatingChannel.Edit = { at, to, frame in
+                        guard at == round, to == peer else { return frame }
+                        var out = frame
+                        switch kind {
+                        case "first": out[0] ^= 1
+                        case "second": out[32] ^= 0x80
+                        case "last": out[63] ^= 4
+                        case "dropped": out = []
+                        case "long": out.append(1)
+                        default: out = Bytes(frame[32...] + frame[..<32])
+                        }
+                        return out
                     }
-                    return out
-                }
                 let results = await withTaskGroup(of: (Int, Result<SessionKeys, SessionError>).self) { group in
                     for a in 0..<4 {
                         let plain = network.channel(of: a)
@@ -165,8 +166,13 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
                             defer { network.close(a) }
                             let contributions = (0..<4).map { sha256([7, UInt8(a), UInt8($0)]) }, outgoing = a == liar ? edit : nil
                             do throws(SessionError) {
-                                return (a, .success(try await .agree(party: a, session: session, contributions: contributions,
-                                                                     over: DeviatingChannel(plain, outgoing: outgoing))))
+                                return (
+                                    a,
+                                    .success(
+                                        try await .agree(
+                                            party: a, session: session, contributions: contributions,
+                                            over: DeviatingChannel(plain, outgoing: outgoing)))
+                                )
                             } catch { return (a, .failure(error)) }
                         }
                     }
@@ -176,7 +182,9 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
                 if let keys {
                     // With one key different, an honest product would end in an objection.
                     let world = World(keys: keys, seed: session), x = world.share(words(4), count: 4, in: Z64.self)
-                    for outcome in await world.run({ s throws(SessionError) in try await s.multiply(x[s.party], x[s.party]) }) { _ = try outcome.result.get() }
+                    for outcome in await world.run({ s throws(SessionError) in try await s.multiply(x[s.party], x[s.party]) }) {
+                        _ = try outcome.result.get()
+                    }
                     harmless += 1
                     continue
                 }
@@ -186,7 +194,9 @@ func everyHolderOpensWhatTheDealerCommittedTo(seat: Int?) throws {
                     guard case .failure(.keysDiffer(_, let contributions)) = results[a]! else { continue }
                     for c in contributions where c.from != liar && c.to != liar {
                         let link = (c.component * 4 + c.from) * 4 + c.to
-                        if let before = said.updateValue(c.digest, forKey: link) { #expect(before == c.digest, "\(liar) \(peer) \(round) \(kind)") }
+                        if let before = said.updateValue(c.digest, forKey: link) {
+                            #expect(before == c.digest, "\(liar) \(peer) \(round) \(kind)")
+                        }
                     }
                 }
             }

@@ -25,7 +25,9 @@ struct HandMadeLedger: LedgerBackend, LedgerSnapshot {
     func events() -> [any AsyncSequence<LedgerEvent, Never> & Sendable] { [] }
 
     private func stored(_ number: UInt64) throws(RPCError) -> Header {
-        do throws(RLPError) { return number == 0 ? world.genesis : try Header(RLP.decode(world.headers[Int(number) - 1])) } catch { throw .internalError("\(error)") }
+        do throws(RLPError) { return number == 0 ? world.genesis : try Header(RLP.decode(world.headers[Int(number) - 1])) } catch {
+            throw .internalError("\(error)")
+        }
     }
     /// Seals left out of the hash or not: nothing here asks for a block by hash.
     var head: (header: Header, hash: Hash32) { ((try? stored(UInt64(world.headers.count))) ?? world.genesis, .zero) }
@@ -38,9 +40,12 @@ struct HandMadeLedger: LedgerBackend, LedgerSnapshot {
     func receipt(_ transaction: Hash32) -> ReceiptRecord? { nil }
     func receipts(_ number: UInt64) -> [ReceiptRecord]? {
         world.receipts[Int(number)].enumerated().map { index, receipt in
-            ReceiptRecord(type: receipt.type, succeeded: receipt.succeeded, cumulativeGasUsed: receipt.cumulativeGasUsed, gasUsed: 0, effectiveGasPrice: .zero, bloom: receipt.bloom,
-                          logs: receipt.logs, firstLogIndex: 0, transactionHash: World.text("transaction \(number) \(index)"),
-                          place: .init(blockHash: .zero, blockNumber: number, blockTimestamp: 0, index: index), sender: .zero, to: nil, contractAddress: nil)
+            ReceiptRecord(
+                type: receipt.type, succeeded: receipt.succeeded, cumulativeGasUsed: receipt.cumulativeGasUsed, gasUsed: 0,
+                effectiveGasPrice: .zero, bloom: receipt.bloom,
+                logs: receipt.logs, firstLogIndex: 0, transactionHash: World.text("transaction \(number) \(index)"),
+                place: .init(blockHash: .zero, blockNumber: number, blockTimestamp: 0, index: index), sender: .zero, to: nil,
+                contractAddress: nil)
         }
     }
     func logs(_ query: LogQuery, from: UInt64, to: UInt64) -> [LogRecord] {
@@ -61,8 +66,10 @@ struct HandMadeLedger: LedgerBackend, LedgerSnapshot {
     var genesisText: String {
         let h = world.genesis
         return JSON.object([
-            "config": world.config, "alloc": .object([:]), "timestamp": .quantity(h.timestamp), "extraData": JSON(h.extraData), "gasLimit": .quantity(h.gasLimit), "difficulty": "0x1", "nonce": "0x0",
-            "mixHash": JSON(h.mixHash), "coinbase": JSON(h.beneficiary), "number": "0x0", "gasUsed": "0x0", "parentHash": JSON(h.parentHash), "baseFeePerGas": "0x0", "blobGasUsed": "0x0",
+            "config": world.config, "alloc": .object([:]), "timestamp": .quantity(h.timestamp), "extraData": JSON(h.extraData),
+            "gasLimit": .quantity(h.gasLimit), "difficulty": "0x1", "nonce": "0x0",
+            "mixHash": JSON(h.mixHash), "coinbase": JSON(h.beneficiary), "number": "0x0", "gasUsed": "0x0",
+            "parentHash": JSON(h.parentHash), "baseFeePerGas": "0x0", "blobGasUsed": "0x0",
             "excessBlobGas": "0x0",
         ]).text
     }
@@ -73,7 +80,8 @@ func withNode(_ ledger: HandMadeLedger, _ body: @Sendable @escaping (LedgerClien
     var configuration = RPCServer.Configuration(clientVersion: "entente/test")
     configuration.port = 0
     let text = ledger.genesisText
-    let server = try await RPCServer.bind(configuration, ledger: ledger, methods: ["entente_genesis": Method { _ throws(RPCError) in .string(text) }])
+    let server = try await RPCServer.bind(
+        configuration, ledger: ledger, methods: ["entente_genesis": Method { _ throws(RPCError) in .string(text) }])
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await server.run() }
         let client = try LedgerClient(url: "127.0.0.1:\(server.port)", chainId: 1_337_000_001)
@@ -89,7 +97,8 @@ func withNode(_ ledger: HandMadeLedger, _ body: @Sendable @escaping (LedgerClien
         let (world, file) = try World.record(), ledger = HandMadeLedger(world: world)
         guard case .record(let section) = file.subject else { Issue.record("no record"); return }
         try await withNode(ledger) { client in
-            let exported = try await EvidenceExport(client).record(section.id, schema: section.schema, commitment: section.commitment, content: section.content, path: section.path)
+            let exported = try await EvidenceExport(client).record(
+                section.id, schema: section.schema, commitment: section.commitment, content: section.content, path: section.path)
             #expect(exported == file.encoded)
             #expect(try await EvidenceExport(client).changes(to: 6).map(\.header.number) == [2, 4])
             #expect(try await EvidenceExport(client).changes(to: 3).map(\.header.number) == [2])
@@ -102,7 +111,8 @@ func withNode(_ ledger: HandMadeLedger, _ body: @Sendable @escaping (LedgerClien
         let header = try Header(RLP.decode(world.headers[3])), fourth = header.hash(try ExtraData(decoding: header.extraData))
         try await withNode(ledger) { client in
             let export = EvidenceExport(client) { $0 == fourth ? [[1, 2, 3]] : [] }
-            let exported = try await export.record(section.id, schema: section.schema, commitment: section.commitment, content: section.content, path: section.path)
+            let exported = try await export.record(
+                section.id, schema: section.schema, commitment: section.commitment, content: section.content, path: section.path)
             #expect(try EvidenceFile(parsing: exported).headers.map(\.tokens) == [[], [[1, 2, 3]], [], []])
         }
     }
@@ -112,7 +122,8 @@ func withNode(_ ledger: HandMadeLedger, _ body: @Sendable @escaping (LedgerClien
         guard case .record(let section) = file.subject else { Issue.record("no record"); return }
         try await withNode(ledger) { client in
             await #expect(throws: ExportError.self) {
-                try await EvidenceExport(client).record(section.id, schema: section.schema, commitment: section.commitment, content: section.content, path: section.path)
+                try await EvidenceExport(client).record(
+                    section.id, schema: section.schema, commitment: section.commitment, content: section.content, path: section.path)
             }
         }
     }

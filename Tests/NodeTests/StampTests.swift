@@ -6,7 +6,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct StampTests {
     @Test func eachChangeWithoutAnAnswerGetsAQuery() async throws {
-        let world = try World.record().world, path = FileManager.default.temporaryDirectory.appendingPathComponent("entente-stamp-\(UUID().uuidString)").path
+        let world = try World.record().world,
+            path = FileManager.default.temporaryDirectory.appendingPathComponent("entente-stamp-\(UUID().uuidString)").path
         let directory = try DataDirectory.create(path, Configuration(name: "clerk"), withNodeKey: false)
         defer { _ = try? FileManager.default.removeItem(atPath: path) }
         try await withNode(HandMadeLedger(world: world)) { client in

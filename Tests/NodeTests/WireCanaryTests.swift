@@ -22,8 +22,10 @@ private func bytes(_ value: UInt64) -> Bytes { withUnsafeBytes(of: value.littleE
 
 @Test func oneLeakedRowTurnsItRedInWhateverForm() throws {
     let id = Hex.parse("66b11cce5967de8f")!
-    let leaks: [Bytes] = [Bytes(row.utf8), Bytes("66b11cce5967de8f".utf8), id, id.reversed(), bytes((21.6).bitPattern), bytes((21.6).bitPattern).reversed(),
-                          [4800, 100, 2160, 8700].flatMap { bytes($0) }, [4800, 100, 2160, 8700].flatMap { bytes($0).reversed() }]
+    let leaks: [Bytes] = [
+        Bytes(row.utf8), Bytes("66b11cce5967de8f".utf8), id, id.reversed(), bytes((21.6).bitPattern), bytes((21.6).bitPattern).reversed(),
+        [4800, 100, 2160, 8700].flatMap { bytes($0) }, [4800, 100, 2160, 8700].flatMap { bytes($0).reversed() },
+    ]
     for leak in leaks { #expect(!(try search(within(leak))).isEmpty, "\(Hex.print(leak))") }
 }
 

@@ -6,7 +6,8 @@ private func hex(_ text: String) -> Bytes { Hex.parse(text.filter { !$0.isWhites
 @Test func theExampleOfTheSpecificationEncodes() throws {
     // Solidity documentation, "Use of Dynamic Types": f(uint256,uint32[],bytes10,bytes) and g(uint256[][],string[]).
     let f: [ABI.Value] = [0x123, .array([0x456, 0x789]), .fixedBytes(Array("1234567890".utf8)), "Hello, world!"]
-    let data = hex("""
+    let data = hex(
+        """
         0000000000000000000000000000000000000000000000000000000000000123
         0000000000000000000000000000000000000000000000000000000000000080
         3132333435363738393000000000000000000000000000000000000000000000
@@ -45,7 +46,7 @@ func malformedTypesAreRefused(_ text: String) {
         var bad = good
         bad[Int(state >> 33) % bad.count] = UInt8(truncatingIfNeeded: state >> 20)
         if state >> 60 == 0 { bad.removeLast(Int(state >> 40) % bad.count) }
-        _ = try? ABI.decode(types, bad)          // may decode to something else; must neither trap nor run away
+        _ = try? ABI.decode(types, bad)  // may decode to something else; must neither trap nor run away
     }
     let empties = ABI.encode([32, 1 << 31].map { .word(U256(UInt64($0))) }) + Bytes(repeating: 0, count: 64)
     #expect(throws: ABIError.self) { try ABI.decode([.array(.array(.uint(bits: 8)))], empties) }

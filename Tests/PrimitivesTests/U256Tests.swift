@@ -27,7 +27,8 @@ private struct Sequence64 {
     mutating func word() -> U256 {
         func limb(_ kind: UInt64, _ value: UInt64) -> UInt64 { kind == 0 ? 0 : kind == 1 ? .max : kind == 2 ? 1 << 63 : value }
         let kinds = next()
-        return U256(limb(kinds & 7, next()), limb(kinds >> 3 & 7, next()), limb(kinds >> 6 & 7, next()), limb(kinds >> 9 & 7, next())).shiftedRight(kinds >> 12 & 255)
+        return U256(limb(kinds & 7, next()), limb(kinds >> 3 & 7, next()), limb(kinds >> 6 & 7, next()), limb(kinds >> 9 & 7, next()))
+            .shiftedRight(kinds >> 12 & 255)
     }
 }
 

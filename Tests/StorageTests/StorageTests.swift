@@ -24,7 +24,10 @@ private func withStore(_ backend: Backend, _ body: (any KeyValueStore) throws ->
     }
 }
 
-private func contents(_ reader: any KeyValueReader, _ column: Column, from lower: Bytes = [], to upper: Bytes? = nil, descending: Bool = false, limit: Int = .max) throws -> [Bytes] {
+private func contents(
+    _ reader: any KeyValueReader, _ column: Column, from lower: Bytes = [], to upper: Bytes? = nil, descending: Bool = false,
+    limit: Int = .max
+) throws -> [Bytes] {
     var keys: [Bytes] = []
     try reader.scan(column, from: lower, to: upper, descending: descending) { key, _ in
         keys.append(key)
@@ -63,7 +66,9 @@ private func contents(_ reader: any KeyValueReader, _ column: Column, from lower
         #expect(try contents(store, column, descending: true, limit: 2) == [[255, 255], [255]])
         #expect(try contents(store, column, from: [2], to: [1]) == [])
         var prefixed: [Bytes] = []
-        try store.scan(column, prefix: [255]) { key, _ in prefixed.append(key); return true }
+        try store.scan(column, prefix: [255]) { key, _ in
+            prefixed.append(key); return true
+        }
         #expect(prefixed == [[255], [255, 255]])
     }
 }
@@ -107,7 +112,9 @@ private func contents(_ reader: any KeyValueReader, _ column: Column, from lower
     do {
         let store = try RocksDBStore(path: directory.path + "/deep/ledger")
         var batch = WriteBatch()
-        for index in 0..<1000 { batch.put(column, [UInt8(index >> 8), UInt8(index & 255)], Bytes(repeating: UInt8(index & 255), count: 100)) }
+        for index in 0..<1000 {
+            batch.put(column, [UInt8(index >> 8), UInt8(index & 255)], Bytes(repeating: UInt8(index & 255), count: 100))
+        }
         try store.write(batch, durable: true)
     }
     let store = try RocksDBStore(path: directory.path + "/deep/ledger")
@@ -171,7 +178,9 @@ private func contents(_ reader: any KeyValueReader, _ column: Column, from lower
 
 @Test func aDirectoryThatCannotBeWrittenIsNamed() throws {
     #expect(throws: StorageError.readOnly(path: "/proc/entente").self) {
-        do { _ = try RocksDBStore(path: "/proc/entente") } catch StorageError.inputOutput(let path, _) { throw StorageError.readOnly(path: path) }
+        do { _ = try RocksDBStore(path: "/proc/entente") } catch StorageError.inputOutput(let path, _) {
+            throw StorageError.readOnly(path: path)
+        }
     }
     let directory = TemporaryDirectory()
     try Data([1]).write(to: URL(fileURLWithPath: directory.path))

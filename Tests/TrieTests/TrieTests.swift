@@ -55,7 +55,9 @@ func publicVectorsGiveTheirRoot(_ name: String) throws {
     #expect(cases.count >= 3)
     for (label, test) in cases {
         var trie = Trie(), table = NodeTable()
-        let pairs: [(Bytes, Bytes)] = test["in"]!.asArray?.map { (text($0[0]!), text($0[1]!)) } ?? test["in"]!.asObject!.map { (text(.string($0.key)), text($0.value)) }
+        let pairs: [(Bytes, Bytes)] =
+            test["in"]!.asArray?.map { (text($0[0]!), text($0[1]!)) }
+            ?? test["in"]!.asObject!.map { (text(.string($0.key)), text($0.value)) }
         for (index, (key, value)) in pairs.enumerated() {
             try trie.set(name.lowercased().contains("secure") ? keccak256(key).bytes : key, to: value, from: table)
             // Half way the trie is dropped and read back from its nodes: the same root must come out.
@@ -75,7 +77,9 @@ func historyDoesNotShowInTheRoot(_ seed: UInt64) throws {
             // Short keys of few digits: prefixes of each other, shared paths, inline nodes.
             let length = 1 + Int(random.next() % 4)
             let key = (0..<length).map { _ in [UInt8(0), 1, 0x10, 0x11, 0xff][Int(random.next() % 5)] }
-            let value = random.next() % 3 == 0 ? [] : Bytes(repeating: UInt8(truncatingIfNeeded: random.next() | 1), count: 1 + Int(random.next() % 40))
+            let value =
+                random.next() % 3 == 0
+                ? [] : Bytes(repeating: UInt8(truncatingIfNeeded: random.next() | 1), count: 1 + Int(random.next() % 40))
             try trie.set(key, to: value, from: table)
             map[key] = value.isEmpty ? nil : value
         }
@@ -99,7 +103,9 @@ func historyDoesNotShowInTheRoot(_ seed: UInt64) throws {
 
 @Test func aProofWithAnyByteChangedProvesNothing() throws {
     var trie = Trie(), table = NodeTable()
-    for index in 0..<300 { try trie.set(keccak256(Trie.indexKey(index)).bytes, to: Bytes(repeating: UInt8(index & 0xff | 1), count: 40), from: table) }
+    for index in 0..<300 {
+        try trie.set(keccak256(Trie.indexKey(index)).bytes, to: Bytes(repeating: UInt8(index & 0xff | 1), count: 40), from: table)
+    }
     let root = trie.commit(into: &table), key = keccak256(Trie.indexKey(7)).bytes
     let proof = try Trie.prove(key, root: root, from: table)
     #expect(proof.count >= 3)
@@ -118,7 +124,11 @@ func historyDoesNotShowInTheRoot(_ seed: UInt64) throws {
 }
 
 /// Bytes that hash to the root and are no node: the attacker chooses the root as well.
-@Test(arguments: ["c0", "8180", "c20080", "c22080", "c3808001", "c2407f", "c3820012", "e1a0" + String(repeating: "00", count: 32), "d180808080808080808080808080808080c0", "f800", "c481000180", "d0" + String(repeating: "80", count: 16), "d2" + String(repeating: "80", count: 18)])
+@Test(arguments: [
+    "c0", "8180", "c20080", "c22080", "c3808001", "c2407f", "c3820012", "e1a0" + String(repeating: "00", count: 32),
+    "d180808080808080808080808080808080c0", "f800", "c481000180", "d0" + String(repeating: "80", count: 16),
+    "d2" + String(repeating: "80", count: 18),
+])
 func nodesOfForeignFormAreRefused(_ hex: String) throws {
     let node = Hex.parse(hex)!, root = keccak256(node)
     #expect(throws: ProofError.malformedNode(root)) { try Proof.verify([node], root: root, key: [0x12, 0x34]) }
@@ -146,6 +156,8 @@ func nodesOfForeignFormAreRefused(_ hex: String) throws {
     var table = NodeTable()
     let items = (0..<200).map { Bytes(repeating: UInt8($0), count: 33) }, root = Trie.indexedRoot(items, into: &table)
     for index in [0, 1, 127, 128, 199] {
-        #expect(try Proof.verify(try Trie.prove(Trie.indexKey(index), root: root, from: table), root: root, key: Trie.indexKey(index)) == items[index])
+        #expect(
+            try Proof.verify(try Trie.prove(Trie.indexKey(index), root: root, from: table), root: root, key: Trie.indexKey(index))
+                == items[index])
     }
 }

@@ -9,12 +9,17 @@ struct Join: AsyncParsableCommand {
     @Option(help: "Roles asked for.") var roles = "manager,validator,data,compute"
 
     func run() async throws {
-        guard let roles = Member.Roles(roles) else { throw ValidationError("roles are manager, validator, data, compute, bank, regulator, separated by commas") }
+        guard let roles = Member.Roles(roles) else {
+            throw ValidationError("roles are manager, validator, data, compute, bank, regulator, separated by commas")
+        }
         guard let text = FileManager.default.contents(atPath: dossier) else { throw DirectoryError.cannotRead(dossier, "no such file") }
         let desk = try await at.desk(), configuration = try desk.directory.configuration()
-        let sent = try await desk.apply(nodeKey: try desk.directory.key("node").address, roles: roles, dossier: Bytes(text),
-                                        contact: configuration.peerPort == 0 ? "" : "\(configuration.host):\(configuration.peerPort)")
-        at.say("applied in block \(sent.block); the managers vote: entente vote DIRECTORY \(desk.name)", ["block": .quantity(sent.block), "transaction": JSON(sent.transaction)])
+        let sent = try await desk.apply(
+            nodeKey: try desk.directory.key("node").address, roles: roles, dossier: Bytes(text),
+            contact: configuration.peerPort == 0 ? "" : "\(configuration.host):\(configuration.peerPort)")
+        at.say(
+            "applied in block \(sent.block); the managers vote: entente vote DIRECTORY \(desk.name)",
+            ["block": .quantity(sent.block), "transaction": JSON(sent.transaction)])
     }
 }
 
@@ -24,52 +29,82 @@ struct Inbox: AsyncParsableCommand {
 
     func run() async throws {
         let desk = try await at.desk()
-        let applications = try await desk.applications(), requests = try await desk.requests(), names = Dictionary(uniqueKeysWithValues: try await desk.members().map { ($0.account, $0.name) })
+        let applications = try await desk.applications(), requests = try await desk.requests(),
+            names = Dictionary(uniqueKeysWithValues: try await desk.members().map { ($0.account, $0.name) })
         var lines: [String] = []
         for a in applications {
-            lines.append("vote     \(a.name) asks to join as \(a.roles.text)\(a.proposal == nil ? "" : ", \(a.yes) yes of \(a.needed) needed"): entente vote \(at.directory) \(a.name)")
-            if let text = String(validating: a.dossier, as: UTF8.self), !text.isEmpty { lines.append("         \(text.split(whereSeparator: \.isNewline).prefix(2).joined(separator: " "))") }
+            lines.append(
+                "vote     \(a.name) asks to join as \(a.roles.text)\(a.proposal == nil ? "" : ", \(a.yes) yes of \(a.needed) needed"): entente vote \(at.directory) \(a.name)"
+            )
+            if let text = String(validating: a.dossier, as: UTF8.self), !text.isEmpty {
+                lines.append("         \(text.split(whereSeparator: \.isNewline).prefix(2).joined(separator: " "))")
+            }
         }
         for r in requests where r.grant == nil {
-            lines.append("consent  \(names[r.requester] ?? r.requester.description) asks for \(r.table), purpose \(r.purpose.rawValue): entente grant give \(at.directory) \(r.table) \(r.requester) --purpose \(r.purpose.rawValue)")
+            lines.append(
+                "consent  \(names[r.requester] ?? r.requester.description) asks for \(r.table), purpose \(r.purpose.rawValue): entente grant give \(at.directory) \(r.table) \(r.requester) --purpose \(r.purpose.rawValue)"
+            )
         }
-        at.say(lines.isEmpty ? "nothing waits for you" : lines.joined(separator: "\n"), [
-            "applications": .array(applications.map { ["name": .string($0.name), "account": JSON($0.account), "roles": .string($0.roles.text), "yes": .integer(Int64($0.yes)), "needed": .integer(Int64($0.needed))] }),
-            "requests": .array(requests.filter { $0.grant == nil }.map { ["requester": JSON($0.requester), "table": .string($0.table), "purpose": .string($0.purpose.rawValue)] }),
-        ])
+        at.say(
+            lines.isEmpty ? "nothing waits for you" : lines.joined(separator: "\n"),
+            [
+                "applications": .array(
+                    applications.map {
+                        [
+                            "name": .string($0.name), "account": JSON($0.account), "roles": .string($0.roles.text),
+                            "yes": .integer(Int64($0.yes)), "needed": .integer(Int64($0.needed)),
+                        ]
+                    }),
+                "requests": .array(
+                    requests.filter { $0.grant == nil }.map {
+                        ["requester": JSON($0.requester), "table": .string($0.table), "purpose": .string($0.purpose.rawValue)]
+                    }),
+            ])
     }
 }
 
 struct Members: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Who is in the alliance, in which roles, who validates, and where each node is reached.")
+    static let configuration = CommandConfiguration(
+        abstract: "Who is in the alliance, in which roles, who validates, and where each node is reached.")
     @OptionGroup var at: Directory
 
     func run() async throws {
         let desk = try await at.desk(), members = try await desk.members(), validators = Swift.Set(try await desk.validators())
-        func wide(_ text: String, _ width: Int) -> String { text.count < width ? text + String(repeating: " ", count: width - text.count) : text }
-        at.say(members.map { m in
-            "\(wide(m.name, 14))  \(m.account)  \(wide(validators.contains(m.nodeKey) ? "validates" : "", 9))  \(wide(m.contact.isEmpty ? "-" : m.contact, 21))  \(m.roles.text)"
-        }.joined(separator: "\n"), .array(members.map {
-            ["name": .string($0.name), "account": JSON($0.account), "node": JSON($0.nodeKey), "roles": .string($0.roles.text), "contact": .string($0.contact),
-             "validates": .bool(validators.contains($0.nodeKey))]
-        }))
+        func wide(_ text: String, _ width: Int) -> String {
+            text.count < width ? text + String(repeating: " ", count: width - text.count) : text
+        }
+        at.say(
+            members.map { m in
+                "\(wide(m.name, 14))  \(m.account)  \(wide(validators.contains(m.nodeKey) ? "validates" : "", 9))  \(wide(m.contact.isEmpty ? "-" : m.contact, 21))  \(m.roles.text)"
+            }.joined(separator: "\n"),
+            .array(
+                members.map {
+                    [
+                        "name": .string($0.name), "account": JSON($0.account), "node": JSON($0.nodeKey), "roles": .string($0.roles.text),
+                        "contact": .string($0.contact),
+                        "validates": .bool(validators.contains($0.nodeKey)),
+                    ]
+                }))
     }
 }
 
 struct Vote: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Vote on an application: it is admitted when more than two thirds of the managers said yes.")
+    static let configuration = CommandConfiguration(
+        abstract: "Vote on an application: it is admitted when more than two thirds of the managers said yes.")
     @OptionGroup var at: Directory
     @Argument(help: "Name of the applicant.") var applicant: String
     @Flag(help: "Vote no.") var no = false
 
     func run() async throws {
         let desk = try await at.desk(), admitted = try await desk.vote(on: applicant, yes: !no)
-        at.say(admitted ? "\(applicant) is admitted" : "voted \(no ? "no" : "yes"); more managers have to vote", ["admitted": .bool(admitted)])
+        at.say(
+            admitted ? "\(applicant) is admitted" : "voted \(no ? "no" : "yes"); more managers have to vote", ["admitted": .bool(admitted)])
     }
 }
 
 struct Money: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Settlement units: issue them as a bank, see balances, post a bond.", subcommands: [Issue.self, Balance.self, Bond.self])
+    static let configuration = CommandConfiguration(
+        abstract: "Settlement units: issue them as a bank, see balances, post a bond.", subcommands: [Issue.self, Balance.self, Bond.self])
 
     struct Issue: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Issue units to an account; the bank owes them.")

@@ -18,7 +18,11 @@ struct DemoData {
             directory.deleteLastPathComponent()
             candidates.append(directory)
         }
-        guard let root = candidates.first(where: { FileManager.default.fileExists(atPath: $0.appendingPathComponent("scenarios/diabetes/question.sql").path) }) else {
+        guard
+            let root = candidates.first(where: {
+                FileManager.default.fileExists(atPath: $0.appendingPathComponent("scenarios/diabetes/question.sql").path)
+            })
+        else {
             throw DemoError.dataMissing("scenarios/diabetes")
         }
         (scenario, files) = (root.appendingPathComponent("scenarios/diabetes").path, root.appendingPathComponent("scenarios/data").path)
@@ -36,7 +40,8 @@ struct DemoData {
 
     /// Writes each member's table where its engine reads it, its rows in an order of their own: nobody could match them by place.
     func place(in nodes: DemoNodes, _ lots: DemoLots) throws -> [(member: String, table: String, source: Source)] {
-        let hospital = try lines("diabetes__hospital.csv"), blood = try lines("diabetes__laboratory.csv"), progress = try lines("diabetes__insurer.csv")
+        let hospital = try lines("diabetes__hospital.csv"), blood = try lines("diabetes__laboratory.csv"),
+            progress = try lines("diabetes__insurer.csv")
         func csv(_ path: String, _ header: Substring, _ rows: [Substring]) throws {
             try Foundation.Data(([header] + rows).joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: nodes.path(path)))
         }
@@ -44,8 +49,12 @@ struct DemoData {
         try csv("south/patients.csv", hospital[0], lots.shuffled(hospital[222...], "south"))
         try sqlite(nodes.path("laboratory/blood.db"), "blood", blood[0], lots.shuffled(blood[1...], "laboratory"))
         try csv("insurer/progress.csv", progress[0], lots.shuffled(progress[1...], "insurer"))
-        return [("north", "patients", .sqlite(path: nodes.path("north/clinic.db"), table: "patients")), ("south", "patients", .csv(path: nodes.path("south/patients.csv"))),
-                ("laboratory", "blood", .sqlite(path: nodes.path("laboratory/blood.db"), table: "blood")), ("insurer", "progress", .csv(path: nodes.path("insurer/progress.csv")))]
+        return [
+            ("north", "patients", .sqlite(path: nodes.path("north/clinic.db"), table: "patients")),
+            ("south", "patients", .csv(path: nodes.path("south/patients.csv"))),
+            ("laboratory", "blood", .sqlite(path: nodes.path("laboratory/blood.db"), table: "blood")),
+            ("insurer", "progress", .csv(path: nodes.path("insurer/progress.csv"))),
+        ]
     }
 
     private func sqlite(_ path: String, _ table: String, _ header: Substring, _ rows: some Sequence<Substring>) throws {
@@ -61,11 +70,17 @@ struct DemoData {
     /// The same question by SQLite over pooled rows: only inside the check, only here.
     func pooledAnswer(_ sql: String) throws -> [[String]] {
         var script = ""
-        for (schema, file, rows) in [("north", "diabetes__hospital.csv", 1..<222), ("south", "diabetes__hospital.csv", 222..<443), ("laboratory", "diabetes__laboratory.csv", 1..<443), ("insurer", "diabetes__insurer.csv", 1..<443)] {
-            let lines = try lines(file), table = ["north": "patients", "south": "patients", "laboratory": "blood", "insurer": "progress"][schema]!
-            script += "ATTACH ':memory:' AS \(schema);CREATE TABLE \(schema).\(table) (\(lines[0].split(separator: ",").map { "\($0) \($0 == "id" ? "TEXT" : "REAL")" }.joined(separator: ", ")));"
+        for (schema, file, rows) in [
+            ("north", "diabetes__hospital.csv", 1..<222), ("south", "diabetes__hospital.csv", 222..<443),
+            ("laboratory", "diabetes__laboratory.csv", 1..<443), ("insurer", "diabetes__insurer.csv", 1..<443),
+        ] {
+            let lines = try lines(file),
+                table = ["north": "patients", "south": "patients", "laboratory": "blood", "insurer": "progress"][schema]!
+            script +=
+                "ATTACH ':memory:' AS \(schema);CREATE TABLE \(schema).\(table) (\(lines[0].split(separator: ",").map { "\($0) \($0 == "id" ? "TEXT" : "REAL")" }.joined(separator: ", ")));"
             for row in lines[rows] {
-                script += "INSERT INTO \(schema).\(table) VALUES (\(row.split(separator: ",").enumerated().map { $0 == 0 ? "'\($1)'" : String($1) }.joined(separator: ", ")));"
+                script +=
+                    "INSERT INTO \(schema).\(table) VALUES (\(row.split(separator: ",").enumerated().map { $0 == 0 ? "'\($1)'" : String($1) }.joined(separator: ", ")));"
             }
         }
         var rows: [[String]] = []
@@ -89,7 +104,10 @@ struct DemoData {
                 guard let statement else { break }
                 var code = sqlite3_step(statement)
                 while code == SQLITE_ROW {
-                    row((0..<sqlite3_column_count(statement)).map { i in sqlite3_column_text(statement, i).map { String(cString: $0) } ?? "NULL" })
+                    row(
+                        (0..<sqlite3_column_count(statement)).map { i in
+                            sqlite3_column_text(statement, i).map { String(cString: $0) } ?? "NULL"
+                        })
                     code = sqlite3_step(statement)
                 }
                 try require(code == SQLITE_DONE)

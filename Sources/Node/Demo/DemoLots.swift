@@ -13,7 +13,7 @@ struct DemoLots {
     func key(_ owner: String) -> PrivateKey {
         var attempt = 0
         while true {
-            if let key = try? PrivateKey(word("key/\(owner)/\(attempt)").bytes) { return key }          // refused with probability 2⁻¹²⁸
+            if let key = try? PrivateKey(word("key/\(owner)/\(attempt)").bytes) { return key }  // refused with probability 2⁻¹²⁸
             attempt += 1
         }
     }

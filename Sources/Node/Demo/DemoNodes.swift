@@ -35,19 +35,26 @@ final class DemoNodes {
         process.standardError = process.standardOutput
         // Its end of input is our end, however we end. No other node may inherit the writing side.
         let lifeline = Pipe()
-        for handle in [lifeline.fileHandleForReading, lifeline.fileHandleForWriting] { _ = fcntl(handle.fileDescriptor, F_SETFD, FD_CLOEXEC) }
+        for handle in [lifeline.fileHandleForReading, lifeline.fileHandleForWriting] {
+            _ = fcntl(handle.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
         process.standardInput = lifeline
         try process.run()
         (processes[name], lifelines[name]) = (process, lifeline)
         for _ in 0..<1_000 {
-            guard process.isRunning else { throw DemoError.nodeDied(name, log: String(decoding: FileManager.default.contents(atPath: output) ?? .init(), as: UTF8.self)) }
+            guard process.isRunning else {
+                throw DemoError.nodeDied(
+                    name, log: String(decoding: FileManager.default.contents(atPath: output) ?? .init(), as: UTF8.self))
+            }
             if let ports = try? directory.readJSON("ports.json"), ports["process"]?.asInt == Int(process.processIdentifier) { return }
             try await Task.sleep(for: .milliseconds(10))
         }
         throw DemoError.timeout("\(name) to open its ports")
     }
     func peerPort(_ name: String) throws -> Int { try DataDirectory(path(name)).readJSON("ports.json")["peer"]?.asInt ?? 0 }
-    func rpcURL(_ name: String) throws -> String { "http://127.0.0.1:\(try DataDirectory(path(name)).readJSON("ports.json")["rpc"]?.asInt ?? 0)" }
+    func rpcURL(_ name: String) throws -> String {
+        "http://127.0.0.1:\(try DataDirectory(path(name)).readJSON("ports.json")["rpc"]?.asInt ?? 0)"
+    }
 
     /// kill -9.
     func kill(_ name: String) {

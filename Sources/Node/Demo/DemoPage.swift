@@ -25,7 +25,9 @@ struct DemoPage {
     init(report: DemoReport) { self.report = report }
 
     private func escape(_ text: String) -> String {
-        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;").replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
+        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;").replacingOccurrences(
+            of: ">", with: "&gt;"
+        ).replacingOccurrences(of: "\"", with: "&quot;")
     }
 
     var html: String {
@@ -57,22 +59,33 @@ struct DemoPage {
     private var lanesDrawing: String {
         let moments = lanes.flatMap { $0.job["moments"]?.asArray?.compactMap { $0["at"]?.asInt } ?? [] }
         guard let first = moments.min(), let last = moments.max(), last > first else { return "<p>no lanes were recorded</p>" }
-        let width = 880.0, colours = ["delivering": "#90cdf4", "keys": "#63b3ed", "computing": "#3182ce", "segment": "#b794f4", "boxes": "#9f7aea", "attesting": "#805ad5", "releasing": "#68d391",
-                                      "preparing": "#fbd38d", "joining": "#f6ad55", "seated": "#ed8936", "accepted": "#fefcbf"]
+        let width = 880.0,
+            colours = [
+                "delivering": "#90cdf4", "keys": "#63b3ed", "computing": "#3182ce", "segment": "#b794f4", "boxes": "#9f7aea",
+                "attesting": "#805ad5", "releasing": "#68d391",
+                "preparing": "#fbd38d", "joining": "#f6ad55", "seated": "#ed8936", "accepted": "#fefcbf",
+            ]
         func x(_ at: Int) -> Double { 150 + width * Double(at - first) / Double(last - first) }
         var parts = ""
         for (row, lane) in lanes.enumerated() {
-            let y = 24 + 46 * row, events = lane.job["moments"]?.asArray?.compactMap { m in m["at"]?.asInt.flatMap { at in m["what"]?.asString.map { (at, $0) } } } ?? []
-            parts += "<text x=10 y=\(y + 16) font-size=13>\(escape(lane.name))</text><text x=10 y=\(y + 30) font-size=10 fill=#5b6b7a>\((lane.job["bytesOut"]?.asInt ?? 0) / 1024) KiB up, \((lane.job["bytesIn"]?.asInt ?? 0) / 1024) down</text>"
+            let y = 24 + 46 * row,
+                events =
+                    lane.job["moments"]?.asArray?.compactMap { m in m["at"]?.asInt.flatMap { at in m["what"]?.asString.map { (at, $0) } } }
+                    ?? []
+            parts +=
+                "<text x=10 y=\(y + 16) font-size=13>\(escape(lane.name))</text><text x=10 y=\(y + 30) font-size=10 fill=#5b6b7a>\((lane.job["bytesOut"]?.asInt ?? 0) / 1024) KiB up, \((lane.job["bytesIn"]?.asInt ?? 0) / 1024) down</text>"
             for (i, event) in events.enumerated() where colours[event.1] != nil {
                 let end = i + 1 < events.count ? events[i + 1].0 : last
-                parts += "<rect x=\(x(event.0)) y=\(y) width=\(max(1, x(end) - x(event.0))) height=26 rx=3 fill=\(colours[event.1]!)><title>\(event.1): \(end - event.0) ms</title></rect>"
+                parts +=
+                    "<rect x=\(x(event.0)) y=\(y) width=\(max(1, x(end) - x(event.0))) height=26 rx=3 fill=\(colours[event.1]!)><title>\(event.1): \(end - event.0) ms</title></rect>"
             }
         }
-        let legend = ["joining", "delivering", "keys", "computing", "segment", "boxes", "attesting", "releasing"].enumerated().map { i, name in
+        let legend = ["joining", "delivering", "keys", "computing", "segment", "boxes", "attesting", "releasing"].enumerated().map {
+            i, name in
             "<rect x=\(150 + 108 * i) y=\(34 + 46 * lanes.count) width=12 height=12 rx=2 fill=\(colours[name]!)></rect><text x=\(167 + 108 * i) y=\(44 + 46 * lanes.count) font-size=11>\(name)</text>"
         }.joined()
-        return "<svg viewBox='0 0 1050 \(58 + 46 * lanes.count)' role=img aria-label='phases of each member over time'>\(parts)\(legend)</svg><p>\(last - first) ms from order to settlement</p>"
+        return
+            "<svg viewBox='0 0 1050 \(58 + 46 * lanes.count)' role=img aria-label='phases of each member over time'>\(parts)\(legend)</svg><p>\(last - first) ms from order to settlement</p>"
     }
 
     private func timeline(_ story: Story) -> String {

@@ -25,7 +25,9 @@ final class DemoReport {
         start = clock.now
     }
     var seconds: Double { DemoReport.seconds(clock.now - start) }
-    static func seconds(_ duration: Duration) -> Double { Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18 }
+    static func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+    }
 
     func begin(_ title: String) {
         chapter = title
@@ -58,7 +60,9 @@ final class DemoReport {
             for line in picture { print("\(time)  ..  \(line)") }
             liveLines = picture.count
         } else {
-            for (i, line) in picture.enumerated() where i >= lastPicture.count || headlines[i] != lastPicture[i] { print("\(time)  ..  \(line)") }
+            for (i, line) in picture.enumerated() where i >= lastPicture.count || headlines[i] != lastPicture[i] {
+                print("\(time)  ..  \(line)")
+            }
             lastPicture = headlines
         }
         fflush(nil)
@@ -69,8 +73,12 @@ final class DemoReport {
     }
 
     func json(seed: UInt32, peakMemoryBytes: Int, finality: (p50: Double, p95: Double)) -> JSON {
-        ["checks": .array(checks.map { ["name": .string($0.name), "ok": .bool($0.isOK), "seen": .string($0.seen)] }), "seconds": .number(seconds), "seed": .integer(Int64(seed)),
-         "peakMemoryBytes": .integer(Int64(peakMemoryBytes)), "finalityMilliseconds": ["p50": .number(finality.p50), "p95": .number(finality.p95)]]
+        [
+            "checks": .array(checks.map { ["name": .string($0.name), "ok": .bool($0.isOK), "seen": .string($0.seen)] }),
+            "seconds": .number(seconds), "seed": .integer(Int64(seed)),
+            "peakMemoryBytes": .integer(Int64(peakMemoryBytes)),
+            "finalityMilliseconds": ["p50": .number(finality.p50), "p95": .number(finality.p95)],
+        ]
     }
 }
 

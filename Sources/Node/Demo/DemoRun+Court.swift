@@ -17,23 +17,34 @@ extension DemoRun {
         let record = try await desk("laboratory").evidence(ofRecord: id)
         try write(settlement, "\(court)/job-1.evidence")
         try write(record, "\(court)/record.evidence")
-        report.say("job-1.evidence \(settlement.count >> 10) KiB; the record of block \(sent.block), made after the newcomer validates, \(record.count >> 10) KiB")
+        report.say(
+            "job-1.evidence \(settlement.count >> 10) KiB; the record of block \(sent.block), made after the newcomer validates, \(record.count >> 10) KiB"
+        )
         for name in ["job-1.evidence", "record.evidence"] {
             let verdict = try verify(name, genesis, in: court)
             let steps = verdict.steps.count
-            try report.check(name == "job-1.evidence" ? "evidence-valid" : "evidence-follows-validators", "entente verify \(name), in an empty directory without network: \(steps) steps green", verdict.code == 0 && steps > 5, seen: verdict.failure ?? "\(steps) steps")
+            try report.check(
+                name == "job-1.evidence" ? "evidence-valid" : "evidence-follows-validators",
+                "entente verify \(name), in an empty directory without network: \(steps) steps green", verdict.code == 0 && steps > 5,
+                seen: verdict.failure ?? "\(steps) steps")
             if name == "record.evidence" { evidenceSteps += verdict.steps } else { evidenceSteps = verdict.steps }
         }
         // One character of an attestation, then one of the committed root's leaf: each is named by its own step.
         var located: [String] = []
         for (name, bytes) in [("job-1.evidence", settlement), ("record.evidence", record)] {
-            guard let changed = tamper(bytes, after: name == "job-1.evidence" ? "\"attestations\":[" : "\"salt\":\"") else { throw DemoError.checkFailed("evidence-tamper-located", "nothing to change in \(name)") }
+            guard let changed = tamper(bytes, after: name == "job-1.evidence" ? "\"attestations\":[" : "\"salt\":\"") else {
+                throw DemoError.checkFailed("evidence-tamper-located", "nothing to change in \(name)")
+            }
             try write(changed, "\(court)/changed.evidence")
             let verdict = try verify("changed.evidence", genesis, in: court)
-            guard verdict.code != 0, let failure = verdict.failure else { throw DemoError.checkFailed("evidence-tamper-located", "a changed \(name) was accepted") }
+            guard verdict.code != 0, let failure = verdict.failure else {
+                throw DemoError.checkFailed("evidence-tamper-located", "a changed \(name) was accepted")
+            }
             located.append(failure)
         }
-        try report.check("evidence-tamper-located", "one byte changed: \(located.joined(separator: " and ")), exit code 1", located.count == 2, seen: located.joined(separator: ", "))
+        try report.check(
+            "evidence-tamper-located", "one byte changed: \(located.joined(separator: " and ")), exit code 1", located.count == 2,
+            seen: located.joined(separator: ", "))
     }
 
     private func write(_ bytes: Bytes, _ path: String) throws { try Foundation.Data(bytes).write(to: URL(fileURLWithPath: path)) }
@@ -50,7 +61,9 @@ extension DemoRun {
     }
 
     /// The program itself, as a court would run it: another process, an empty environment.
-    private func verify(_ file: String, _ genesis: Hash32, in directory: String) throws -> (code: Int32, failure: String?, steps: [(step: String, isOK: Bool)]) {
+    private func verify(
+        _ file: String, _ genesis: Hash32, in directory: String
+    ) throws -> (code: Int32, failure: String?, steps: [(step: String, isOK: Bool)]) {
         let process = Process(), pipe = Pipe()
         process.executableURL = URL(fileURLWithPath: nodes.program)
         process.arguments = ["verify", file, "--genesis", genesis.description, "--json"]
@@ -62,7 +75,11 @@ extension DemoRun {
         let text = pipe.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         let steps = (try JSON(parsing: Bytes(text)))["steps"]?.asArray ?? []
-        let failure = steps.lazy.compactMap { step in step["failure"]?.asString.map { "step \(step["row"]?.asString ?? "?"): \($0)" } }.first
-        return (process.terminationStatus, failure, steps.map { (step: "\($0["row"]?.asString ?? "")  \($0["title"]?.asString ?? "")", isOK: $0["ok"]?.asBool ?? false) })
+        let failure = steps.lazy.compactMap { step in step["failure"]?.asString.map { "step \(step["row"]?.asString ?? "?"): \($0)" } }
+            .first
+        return (
+            process.terminationStatus, failure,
+            steps.map { (step: "\($0["row"]?.asString ?? "")  \($0["title"]?.asString ?? "")", isOK: $0["ok"]?.asBool ?? false) }
+        )
     }
 }

@@ -51,7 +51,7 @@ final class DemoRun: @unchecked Sendable {
     /// Whoever acts next sees what was acknowledged at any desk before: nodes have a block within milliseconds of each other, not at once.
     func caughtUp(_ desk: Desk) async throws -> Desk {
         var newest: UInt64 = 0
-        for other in desks.values { newest = max(newest, (try? await other.ledger.blockNumber()) ?? 0) }          // one may be down
+        for other in desks.values { newest = max(newest, (try? await other.ledger.blockNumber()) ?? 0) }  // one may be down
         return try await wait("\(desk.name)'s node to have block \(newest)") { try await desk.ledger.blockNumber() >= newest ? desk : nil }
     }
 
@@ -63,10 +63,16 @@ final class DemoRun: @unchecked Sendable {
         var cards: [Card] = []
         for name in Self.founders {
             let directory = try makeDirectory(name, withNodeKey: true)
-            let roles: Member.Roles = name == "insurer" ? [.manager, .validator, .data, .compute, .bank] : [.manager, .validator, .data, .compute]
-            cards.append(Card(name: name, account: try directory.key("account").address, nodeKey: try directory.key("node").address, roles: roles, contact: ""))
+            let roles: Member.Roles =
+                name == "insurer" ? [.manager, .validator, .data, .compute, .bank] : [.manager, .validator, .data, .compute]
+            cards.append(
+                Card(
+                    name: name, account: try directory.key("account").address, nodeKey: try directory.key("node").address, roles: roles,
+                    contact: ""))
         }
-        let genesis = try Founding.genesis(name: Misconduct.chainName, founders: cards, timestamp: UInt64(Date().timeIntervalSince1970), inclusion: 1, levyBasisPoints: 100)
+        let genesis = try Founding.genesis(
+            name: Misconduct.chainName, founders: cards, timestamp: UInt64(Date().timeIntervalSince1970), inclusion: 1, levyBasisPoints: 100
+        )
         let file = nodes.path("genesis.json")
         try Foundation.Data(genesis.text.utf8).write(to: URL(fileURLWithPath: file))
         var peers: [String] = []
@@ -79,17 +85,27 @@ final class DemoRun: @unchecked Sendable {
         _ = try makeDirectory("researcher", via: try nodes.rpcURL("north"), withNodeKey: false)
         researcher = try await Desk.open(nodes.path("researcher"))
 
-        let sent = try await desk("north").sender.send(.records, "record", [.bytes32(keccak256(Bytes("entente/founding/v1".utf8))), .bytes32(keccak256(randomBytes(32))),
-                                                                            .array([]), .bytes32(.zero), .string("")])
+        let sent = try await desk("north").sender.send(
+            .records, "record",
+            [
+                .bytes32(keccak256(Bytes("entente/founding/v1".utf8))), .bytes32(keccak256(randomBytes(32))),
+                .array([]), .bytes32(.zero), .string(""),
+            ])
         let block = try await sameBlock(1, Self.founders), later = try await sameBlock(sent.block, Self.founders)
         try report.check("same-root", "block 1 is final on 4 of 4 with state root \(block.root)", true, seen: block.root.description)
-        try report.check("first-transaction", "block \(sent.block) holds the first record, on 4 of 4 with state root \(later.root)", true, seen: later.root.description)
-        report.say("chain id \(desk("north").ledger.chainId); wallets connect to \(try Self.founders.map { try nodes.rpcURL($0) }.joined(separator: ", "))")
+        try report.check(
+            "first-transaction", "block \(sent.block) holds the first record, on 4 of 4 with state root \(later.root)", true,
+            seen: later.root.description)
+        report.say(
+            "chain id \(desk("north").ledger.chainId); wallets connect to \(try Self.founders.map { try nodes.rpcURL($0) }.joined(separator: ", "))"
+        )
         report.say("a key to try: \(Hex.print(researcher.sender.key.secretBytes)) (the researcher's, of this demonstration only)")
     }
 
     func makeDirectory(_ name: String, via: String? = nil, withNodeKey: Bool) throws -> DataDirectory {
-        try DataDirectory.create(nodes.path(name), Configuration(name: name, via: via), withNodeKey: withNodeKey) { self.lots.key("\(name)/\($0)") }
+        try DataDirectory.create(nodes.path(name), Configuration(name: name, via: via), withNodeKey: withNodeKey) {
+            self.lots.key("\(name)/\($0)")
+        }
     }
 
     /// The block of this number on all nodes: same hash, same state root.
@@ -97,8 +113,12 @@ final class DemoRun: @unchecked Sendable {
         var found: (Hash32, Hash32)?
         for name in names {
             let block = try await wait("\(name) to have block \(number)") { try await self.desk(name).ledger.block(number) }
-            guard let hash = block["hash"]?.asHash, let root = block["stateRoot"]?.asHash else { throw DemoError.timeout("a block with a hash") }
-            if let found, found != (hash, root) { throw DemoError.checkFailed("same-root", "\(name) has \(root) at block \(number), others \(found.1)") }
+            guard let hash = block["hash"]?.asHash, let root = block["stateRoot"]?.asHash else {
+                throw DemoError.timeout("a block with a hash")
+            }
+            if let found, found != (hash, root) {
+                throw DemoError.checkFailed("same-root", "\(name) has \(root) at block \(number), others \(found.1)")
+            }
             found = (hash, root)
         }
         return found!
@@ -122,7 +142,8 @@ final class DemoRun: @unchecked Sendable {
             _ = try await bank.issue(50_000, to: desk(name).account, memo: "working capital")
             try await caughtUp(desk(name)).postBond(20_000)
         }
-        report.say("insurer, which has the BANK role, issued 1000.00 to the researcher and 500.00 to each member; each posted a bond of 200.00")
+        report.say(
+            "insurer, which has the BANK role, issued 1000.00 to the researcher and 500.00 to each member; each posted a bond of 200.00")
         try await reconcile()
     }
 
@@ -131,11 +152,17 @@ final class DemoRun: @unchecked Sendable {
         let ledger = try await caughtUp(desk("north")).ledger
         let holders = Set(try await ledger.events(.cash, ["Transfer"], from: 0).map { $0["receiver"].asAddress })
         var balances = U256.zero
-        for holder in holders where !holder.isZero { balances = balances &+ (try await ledger.call(.cash, "balanceOf", [.address(holder)])[0].asWord) }
+        for holder in holders where !holder.isZero {
+            balances = balances &+ (try await ledger.call(.cash, "balanceOf", [.address(holder)])[0].asWord)
+        }
         var liabilities = U256.zero
-        for member in try await desk("north").members() { liabilities = liabilities &+ (try await ledger.call(.cash, "liability", [.address(member.account)])[0].asWord) }
+        for member in try await desk("north").members() {
+            liabilities = liabilities &+ (try await ledger.call(.cash, "liability", [.address(member.account)])[0].asWord)
+        }
         let supply = try await ledger.call(.cash, "totalSupply")[0].asWord
-        try report.check("cash-reconciles", "sum of balances \(Desk.money(balances)) = sum of bank liabilities \(Desk.money(liabilities))", balances == liabilities && supply == balances)
+        try report.check(
+            "cash-reconciles", "sum of balances \(Desk.money(balances)) = sum of bank liabilities \(Desk.money(liabilities))",
+            balances == liabilities && supply == balances)
     }
 
     // MARK: 11
@@ -152,7 +179,8 @@ final class DemoRun: @unchecked Sendable {
         try await nodes.start("south", ["--tap", nodes.path("south/tap-2")])
         desks["south"] = try await Desk.open(nodes.path("south"))
         let block = try await sameBlock(last, Self.founders)
-        try report.check("killed-node-recovers", "south is back, at block \(last) with state root \(block.root)", true, seen: block.root.description)
+        try report.check(
+            "killed-node-recovers", "south is back, at block \(last) with state root \(block.root)", true, seen: block.root.description)
     }
 
     // MARK: 13
@@ -162,14 +190,20 @@ final class DemoRun: @unchecked Sendable {
         var times: [Double] = []
         let clock = ContinuousClock(), desk = try await caughtUp(desk("north"))
         for _ in 0..<40 {
-            times.append(1_000 * DemoReport.seconds(try await desk.sender.timed(.cash, "transfer", [.address(self.desk("south").account), 1])))
+            times.append(
+                1_000 * DemoReport.seconds(try await desk.sender.timed(.cash, "transfer", [.address(self.desk("south").account), 1])))
             try await clock.sleep(for: .milliseconds(20))
         }
         times.sort()
         finality = (times[times.count / 2], times[times.count * 95 / 100])
-        report.say(String(format: "a transaction is final after %.1f ms (p50), %.1f ms (p95), from sending to its receipt", finality.p50, finality.p95))
+        report.say(
+            String(
+                format: "a transaction is final after %.1f ms (p50), %.1f ms (p95), from sending to its receipt", finality.p50, finality.p95
+            ))
         peakMemory = nodes.residentBytes + peakMemoryBytes()
-        try report.check("memory", "\(peakMemory >> 20) MiB in all \(nodes.names.count + 1) processes together, under 1 GB", peakMemory < 1_000_000_000, seen: "\(peakMemory)")
+        try report.check(
+            "memory", "\(peakMemory >> 20) MiB in all \(nodes.names.count + 1) processes together, under 1 GB", peakMemory < 1_000_000_000,
+            seen: "\(peakMemory)")
         let path = nodes.pagePath
         try Foundation.Data(try await page().html.utf8).write(to: URL(fileURLWithPath: path))
         report.say("everything on one page: \(path)")
@@ -185,7 +219,9 @@ final class DemoRun: @unchecked Sendable {
             (page.columns, page.rows, page.notice) = (answer.columns, answer.rows.map { $0.map(\.printed) }, answer.notice ?? "")
             page.stories.append(.init(job: opened.job, title: "answered and paid", lines: try await researcher.story(of: opened.job)))
         }
-        for (job, title) in zip(cheated, ["a wrong message", "two contents for one slot"]) { page.stories.append(.init(job: job, title: title, lines: try await researcher.story(of: job))) }
+        for (job, title) in zip(cheated, ["a wrong message", "two contents for one slot"]) {
+            page.stories.append(.init(job: job, title: title, lines: try await researcher.story(of: job)))
+        }
         page.evidence = evidenceSteps
         page.lanes = Self.founders.compactMap { name in lanes[name].map { (name, $0) } }
         return page

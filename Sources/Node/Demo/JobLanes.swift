@@ -12,8 +12,10 @@ struct JobLanes: Sendable {
 
         /// - Parameter names: of members by account.
         init?(_ member: String, _ json: JSON, names: [Address: String]) {
-            guard let phase = json["phase"]?.asString, let stage = json["stage"]?.asString, let rows = json["rows"]?.asInt, let rounds = json["rounds"]?.asInt,
-                  let planned = json["plannedRounds"]?.asInt, let out = json["bytesOut"]?.asInt, let `in` = json["bytesIn"]?.asInt else { return nil }
+            guard let phase = json["phase"]?.asString, let stage = json["stage"]?.asString, let rows = json["rows"]?.asInt,
+                let rounds = json["rounds"]?.asInt,
+                let planned = json["plannedRounds"]?.asInt, let out = json["bytesOut"]?.asInt, let `in` = json["bytesIn"]?.asInt
+            else { return nil }
             self.member = member
             self.phase = phase == "computing" && !stage.isEmpty ? stage : phase
             (self.rows, self.rounds, plannedRounds, bytesOut, bytesIn) = (rows, rounds, planned, out, `in`)
@@ -21,9 +23,12 @@ struct JobLanes: Sendable {
         }
 
         var text: String {
-            func wide(_ text: String, _ width: Int) -> String { text.count < width ? text + String(repeating: " ", count: width - text.count) : text }
+            func wide(_ text: String, _ width: Int) -> String {
+                text.count < width ? text + String(repeating: " ", count: width - text.count) : text
+            }
             let waits = waitingFor.isEmpty ? "" : "  waits for \(waitingFor.joined(separator: ", "))"
-            return "\(wide(member, 10))  \(wide(phase, 10))  \(wide("\(rows) rows", 8))  \(wide("round \(rounds)\(plannedRounds > 0 ? " of \(max(rounds, plannedRounds))" : "")", 15))"
+            return
+                "\(wide(member, 10))  \(wide(phase, 10))  \(wide("\(rows) rows", 8))  \(wide("round \(rounds)\(plannedRounds > 0 ? " of \(max(rounds, plannedRounds))" : "")", 15))"
                 + "  \(wide("\(bytesOut >> 10) KiB up", 12))  \(bytesIn >> 10) KiB down\(waits)"
         }
     }
@@ -41,7 +46,9 @@ struct JobLanes: Sendable {
     func lanes(of job: UInt64) async throws(RPCFailure) -> [(lane: Lane, json: JSON)] {
         var found: [(Lane, JSON)] = []
         for (member, connection) in connections {
-            guard let json = try await connection.call("entente_jobs").asArray?.first(where: { $0["job"]?.asString == "\(job)" }), let lane = Lane(member, json, names: names) else { continue }
+            guard let json = try await connection.call("entente_jobs").asArray?.first(where: { $0["job"]?.asString == "\(job)" }),
+                let lane = Lane(member, json, names: names)
+            else { continue }
             found.append((lane, json))
         }
         return found

@@ -46,7 +46,9 @@ package struct WireCanary {
             let bytes = Bytes(data)
             total += bytes.count
             for at in 0..<max(0, bytes.count - 8) where prefixes[Int(bytes[at]) << 8 | Int(bytes[at + 1])] {
-                for (length, set) in byLength where at + length <= bytes.count && set.contains(bytes[at..<at + length]) { hits.append("\(file)@\(at)") }
+                for (length, set) in byLength where at + length <= bytes.count && set.contains(bytes[at..<at + length]) {
+                    hits.append("\(file)@\(at)")
+                }
             }
         }
         return (total, hits)
