@@ -21,7 +21,7 @@ test: libraries python
 	tools/first-alliance --postgres
 	.venv/bin/python -m pytest -q -rs Tests/EndToEnd
 	.venv/bin/python contracts/build.py --check
-	.venv/bin/python -m pytest -q contracts/tests
+	.venv/bin/python -m pytest -q -n 2 contracts/tests
 
 ## the fast part, all day long: tidy, and the engines' tests
 check: tidy

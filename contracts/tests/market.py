@@ -2,38 +2,26 @@
 The world of the Market and Referee tests: both contracts at their fixed addresses on py-evm, and four members, a requester
 and an author, who hold keys. What members sign is hashed here by eth_account, apart from the contracts.
 """
-import multiprocessing
 import re
-import warnings
 from collections import namedtuple
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 
-import boa
 import pytest
-from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_utils import keccak, to_checksum_address
-from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
-from vyper.compiler.phases import CompilerData
-from vyper.compiler.settings import OptimizationLevel, Settings
+from eth_utils import to_checksum_address
 
-HERE = Path(__file__).parent
+from evm import *
+
 CONSORTIUM, IDENTITY, CASH, GRANTS, MARKET, REFEREE = (
-    to_checksum_address(f"0xe47e47e0000000000000000000000000000000{n:02d}") for n in (1, 2, 3, 5, 7, 8))
-MANAGER, VALIDATOR, DATA, COMPUTE, BANK, REGULATOR = (1 << i for i in range(6))
+    AT[name] for name in ("Consortium", "Identity", "Cash", "Grants", "Market", "Referee"))
 ROLES, CALL, DIRECTORY = 3, 7, 8                                # kinds of proposals
 OWNER = MANAGER | VALIDATOR | DATA | COMPUTE
 ASK, OPEN = 2, 3                                                # policies
 READ, AGGREGATE = 1, 2                                          # purposes
 SEATING, RUNNING, FAILING, SETTLED, REFUNDED = 2, 3, 4, 5, 6    # states of a job
 SEGMENT, ATTEST, DELIVERY, MESSAGE, BOX, KEY, COIN, PROGRESS = range(1, 9)
-START = 1_800_000_000
-NOTHING = b"\0" * 32
 NO_PERMIT = (0, 0, NOTHING, NOTHING)
-ZERO = "0x" + "00" * 20
 
 TYPES = {
     "EIP712Domain": "string name,string version,uint256 chainId,address verifyingContract",
@@ -63,7 +51,7 @@ def fields(name):
     return [f.split(" ")[1] for f in TYPES[name].split(",")]
 
 
-def typed(name, values, contract=MARKET, domain="Entente Market"):
+def typed(name, values, contract=MARKET, domain="Entente Market", version="1", chain=None):
     """The signable message of one structure; `values` in the order of its fields."""
     def message(name, values):
         out = {}
@@ -75,7 +63,7 @@ def typed(name, values, contract=MARKET, domain="Entente Market"):
     types = {n: [dict(zip(("type", "name"), f.split(" "))) for f in TYPES[n].split(",")] for n in names}
     return encode_typed_data(full_message=dict(
         types=types, primaryType=name, message=message(name, values),
-        domain=dict(name=domain, version="1", chainId=boa.env.evm.chain.chain_id, verifyingContract=contract)))
+        domain=dict(name=domain, version=version, chainId=chain or boa.env.evm.chain.chain_id, verifyingContract=contract)))
 
 
 def struct_hash(name, values):
@@ -91,10 +79,6 @@ def sign(key, name, values, **more):
     return bytes(key.sign_message(typed(name, values, **more)).signature)
 
 
-def word(text):
-    return text.encode().ljust(32, b"\0")
-
-
 def payee(account, weight):
     return int(account, 16) << 96 | weight
 
@@ -102,34 +86,10 @@ def payee(account, weight):
 ENV = boa.Env()         # apart from that of other tests
 
 
-def source(name):
-    return (HERE / ".." / f"{name}.vy").read_text()
-
-
-@cache
-def deployer(path):
-    return boa.load_partial(str(HERE / path))
-
-
-def place(path, address, *arguments):
-    return deployer(path).deploy(*arguments, override_address=address)
-
-
-def compiled(name, text):
-    """Runtime code of a changed source; without optimisation, which takes half the time."""
-    warnings.simplefilter("ignore")
-    path = (HERE / ".." / f"{name}.vy").resolve()
-    text = text.replace("# pragma optimize codesize\n", "")
-    settings = Settings(optimize=OptimizationLevel.NONE, evm_version="prague")
-    return CompilerData(FileInput(0, path, path, text), input_bundle=FilesystemInputBundle([path.parent]),
-                        settings=settings).bytecode_runtime
-
-
 @cache
 def cash_that_refuses(accounts):
     head = "def _move(owner: address, to: address, amount: uint256):\n"
-    assert head in source("Cash")
-    return compiled("Cash", source("Cash").replace(head, head + "".join(f"    assert to != {a}\n" for a in accounts)))
+    return mutant(("Cash", head, head + "".join(f"    assert to != {to_checksum_address(a)}\n" for a in accounts)))
 
 
 @contextmanager
@@ -161,21 +121,20 @@ class World:
     def __init__(self):
         boa.env.evm.patch.timestamp = START
         accounts = [Account.from_key(keccak(text=f"account {i}")) for i in range(10)]
-        self.keys = {a.address: a for a in accounts}
+        self.keys = {a.address.lower(): a for a in accounts}
         self.owners, self.requester, self.author, self.bank, self.regulator, self.stranger, self.governor = (
-            [a.address for a in accounts[:4]], *(a.address for a in accounts[4:]))
+            [*self.keys][:4], *[*self.keys][4:])
         self.treasury = CONSORTIUM
         founders = [*((m, OWNER) for m in self.owners), (self.bank, BANK), (self.regulator, REGULATOR)]
-        nodes = [to_checksum_address(f"0x{i + 1:040x}") for i in range(len(founders))]
-        self.consortium = place("../Consortium.vy", CONSORTIUM, [word("member" + "abcdef"[i]) for i in range(len(founders))],
-                                [a for a, _ in founders], nodes, [r for _, r in founders],
-                                [word("inclusion"), word("levy")], [1, 100])
-        slot = deployer("../Consortium.vy").compiler_data.storage_layout["storage_layout"]["directory"]["slot"]
-        place_of = keccak(slot.to_bytes(32, "big") + word("governor"))          # votes have their own tests: one account decides
-        boa.env.set_storage(CONSORTIUM, int.from_bytes(place_of, "big"), int(self.governor, 16))
+        nodes = [f"0x{i + 1:040x}" for i in range(len(founders))]
+        self.consortium = Contract(boa.env, "Consortium", [word("member" + "abcdef"[i]) for i in range(len(founders))],
+                                   [a for a, _ in founders], nodes, [r for _, r in founders], [""] * len(founders),
+                                   [word("inclusion"), word("levy")], [1, 100])
+        # votes have their own tests: here one account decides
+        boa.env.set_storage(CONSORTIUM, slot_of("Consortium", "directory", word("governor")), int(self.governor, 16))
         self.identity, self.cash, self.grants, self.market, self.referee = (
-            place(f"../{name}.vy", at) for name, at in
-            (("Identity", IDENTITY), ("Cash", CASH), ("Grants", GRANTS), ("Market", MARKET), ("Referee", REFEREE)))
+            Contract(boa.env, name) for name in ("Identity", "Cash", "Grants", "Market", "Referee"))
+        self.cash_code = boa.env.get_code(CASH)
         self.terms, self.grant, self.fresh, self.nonce = {}, {}, 0, 0
         for m in self.owners:
             self.mint(m, 10_000)
@@ -207,7 +166,7 @@ class World:
 
     def refuse(self, *accounts):
         """Cash that cannot be credited to these accounts, as ours never is; none: as it was."""
-        boa.env.set_code(CASH, cash_that_refuses(accounts) if accounts else deployer("../Cash.vy").compiler_data.bytecode_runtime)
+        boa.env.set_code(CASH, cash_that_refuses(accounts) if accounts else self.cash_code)
 
     # --- listings, grants, orders -------------------------------------------------------------------------------------
     def list(self, owner, id=0, payees=None, **more):
@@ -303,7 +262,7 @@ class World:
     def job(self, id):
         w = self.market.job(id)
         bits = lambda x, at, n: x >> at & (1 << n) - 1
-        account = lambda x: to_checksum_address(f"0x{bits(x, 0, 160):040x}")
+        account = lambda x: f"0x{bits(x, 0, 160):040x}"
         return Job(account(w[0]), *(bits(w[0], 160 + 8 * i, 8) for i in range(10)), *(bits(w[1], 48 * i, 48) for i in range(3)),
                    bits(w[1], 144, 32), bits(w[1], 176, 32), w[1] >> 208, bits(w[2], 0, 128), w[2] >> 128, w[3] >> 160,
                    account(w[3]))
@@ -311,7 +270,7 @@ class World:
     def members(self, id):
         for k in range(self.job(id).members):
             w = self.market.member(id, k)
-            yield Member(to_checksum_address(f"0x{w & 2**160 - 1:040x}"), w >> 160 & 65535, *(w >> s & 255 for s in (176, 184, 192, 200)))
+            yield Member(f"0x{w & 2**160 - 1:040x}", w >> 160 & 65535, *(w >> s & 255 for s in (176, 184, 192, 200)))
 
     def member(self, id, account):
         return next((m for m in self.members(id) if m.account == account), Member(account, 0, 0, 0, 0, 0))
@@ -319,14 +278,14 @@ class World:
     def lines(self, id):
         j = self.job(id)
         words = self.market.lines(id)[:j.lines + j.seats]
-        return [Line(to_checksum_address(f"0x{w >> 96:040x}"), w >> 8 & 2**88 - 1, w >> 4 & 15, w & 15) for w in words]
+        return [Line(f"0x{w >> 96:040x}", w >> 8 & 2**88 - 1, w >> 4 & 15, w & 15) for w in words]
 
 
 def declared_errors():
     """Selectors as the sources write them, and the signatures in the comment beside."""
     for name in ("Market", "Referee"):
-        for number, signature in re.findall(r"constant\(uint256\) = (\d+) +# (\w+\(\w*\))", source(name)):
-            yield int(number).to_bytes(4, "big"), signature
+        for number, text in re.findall(r"constant\(uint256\) = (\d+) +# (\w+\(\w*\))", changed(name)):
+            yield int(number).to_bytes(4, "big"), text
 
 
 ERRORS = dict(declared_errors())
@@ -337,30 +296,10 @@ def error(call, *arguments, **more):
     with boa.env.anchor():
         try:
             call(*arguments, **more)
-        except boa.BoaError:
-            raw = bytes(call.contract._computation.output)
-            signature = ERRORS.get(raw[:4])
-            if signature is None:
-                return "revert", raw
-            name = signature.split("(")[0]
-            return (name, int.from_bytes(raw[4:], "big")) if "()" not in signature else name
+        except Reverted as failure:
+            declared = ERRORS.get(failure.data[:4])
+            if declared is None:
+                return "revert", failure.data
+            name = declared.split("(")[0]
+            return (name, int.from_bytes(failure.data[4:], "big")) if "()" not in declared else name
     return None
-
-
-def mutant(bug):
-    """The runtime code of a source with one seeded bug; kept by the hash of what it is made of."""
-    name, there, instead = bug
-    text = source(name)
-    assert text.count(there) == 1, f"{there!r} is {text.count(there)} times in {name}"
-    text = text.replace(there, instead)
-    kept = HERE / ".." / ".." / ".scratch-mutants" / keccak(text=text).hex()
-    if not kept.exists():
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_bytes(compiled(name, text))
-    return kept.read_bytes()
-
-
-def compiled_all(bugs):
-    """On all cores."""
-    with multiprocessing.get_context("fork").Pool() as pool:
-        return pool.map(mutant, bugs, chunksize=1)

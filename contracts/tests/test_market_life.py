@@ -44,7 +44,7 @@ def test_the_fact_of_an_ended_job_is_recomputed_from_its_preimage(w):
 
 
 def test_fixed_slots_are_the_first(w):
-    layout = deployer("../Market.vy").compiler_data.storage_layout["storage_layout"]
+    layout = artifact("Market")["layout"]["storage_layout"]
     assert layout["fact"]["slot"] == 0 and layout["useAt"]["slot"] == 1
 
 
