@@ -184,3 +184,14 @@ def stale(seed, contract=None, code=None):
     world.decide(REMOVE, ["address", "address"], gone, ZERO)
     law("C5", not c.vote(id, True, sender=others[0]) and not c.vote(id, True, sender=others[1]), "a vote of one that left counts")
     law("C5", c.tally(id) == (2, 4) and c.vote(id, True, sender=others[2]), "three of four")
+
+
+def last(seed, contract=None, code=None):
+    """C9, what a walk meets too seldom: the only manager stays one."""
+    world = Alliance(1, contract, code)
+    (alone,) = world.founders
+    try:
+        world.decide(ROLES, ["address", "uint256", "address"], alone, 63 & ~MANAGER, ZERO)
+    except Reverted:
+        pass
+    law("C9", world.consortium.has(alone, MANAGER), "nobody is left who could vote")

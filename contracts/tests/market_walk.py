@@ -761,3 +761,48 @@ def digests(seed, contract=None, code=None):
         first = index, word("one"), w.claim(keys[k], session, kind, index, word("one"))
         check("Claim", keys[k], (session, kind, index, word("two")), ("NoCase", 3), lambda s: error(
             w.referee.equivocation, id, 1, kind, first, (index, word("two"), s), sender=w.stranger))
+
+
+# --- what a walk meets too seldom ---------------------------------------------------------------------------------------
+def owed(seed, contract=None, code=None):
+    """L7: what could not be paid is paid once, as soon as it can be."""
+    with fresh() as w:
+        if contract:
+            boa.env.set_code(AT[contract], code)
+        id, session, keys = w.running()
+        w.refuse(w.author)
+        w.settle(id, session, keys)
+        w.refuse()
+        due, before = w.market.owed(w.author), w.cash.balanceOf(w.author)
+        for _ in range(2):
+            attempt(w.market.collect, w.author, sender=w.stranger)
+        law("L7", due > 0 and w.cash.balanceOf(w.author) - before == due, "what was owed is paid once")
+
+
+def complaints(seed, contract=None, code=None):
+    """L17: the second complaint between two that is answered parts them; there is no third."""
+    with fresh() as w:
+        if contract:
+            boa.env.set_code(AT[contract], code)
+        id, session, keys = w.running()
+        accuser, accused = random.Random(seed).sample(range(4), 2)
+        for _ in range(2):
+            w.referee.complain(id, 1, w.owners[accused], SEGMENT, 0, [], NOTHING, sender=w.owners[accuser])
+            for strike in (0, 1):
+                slot = accuser << 8 | strike
+                claim = slot, word("hash"), w.claim(keys[accused], session, PROGRESS, slot, word("hash"))
+                attempt(w.referee.answer, id, PROGRESS, claim, NOTHING, sender=w.stranger)
+        parted = {m.account for m in w.members(id) if m.out == 1}
+        law("L17", parted == {w.owners[accuser], w.owners[accused]}, "two answered complaints part the two")
+        law("L17", all(w.market.bonds(m) == (4000, 1000) for m in w.owners), "an answer costs nothing")
+
+
+def charged(seed, contract=None, code=None):
+    """L20: of a bond that is charged the rest is free again."""
+    with fresh() as w:
+        if contract:
+            boa.env.set_code(AT[contract], code)
+        id, _, _ = w.running()
+        gone = random.Random(seed).choice(w.owners)
+        w.market.leave(id, 1, sender=gone)
+        law("L20", w.market.bonds(gone) == (4800, 0), "the rest of a charged bond is free")
