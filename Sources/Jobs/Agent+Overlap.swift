@@ -24,7 +24,9 @@ extension Agent {
             jobs[id]?.cohorts[use] = cohort
         }
         // On disk before we join: the log is what a later question is judged by, whatever becomes of this process.
-        for (use, cohort) in jobs[id]?.cohorts ?? [:] { settings.cohorts.store(Self.name(id, use), cohort.encoded) }
+        for (use, cohort) in jobs[id]?.cohorts ?? [:] {
+            guard settings.cohorts.store(Self.name(id, use), cohort.encoded) else { throw .cohortNotKept }
+        }
     }
     private static func name(_ id: U256, _ use: Int) -> String { "\(id.decimal)-\(use)" }
     private func owns(_ use: Use) -> Bool { catalogue.listing(use.listing, terms: use.terms)?.owner == ledger.account }

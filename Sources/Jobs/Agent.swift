@@ -37,8 +37,9 @@ package actor Agent {
     package struct CohortLog: Sendable {
         let secret: Bytes
         let load: @Sendable (String) -> Bytes?
-        let store: @Sendable (String, Bytes) -> Void
-        package init(secret: Bytes, load: @escaping @Sendable (String) -> Bytes?, store: @escaping @Sendable (String, Bytes) -> Void) {
+        /// False: it is not on disk.
+        let store: @Sendable (String, Bytes) -> Bool
+        package init(secret: Bytes, load: @escaping @Sendable (String) -> Bytes?, store: @escaping @Sendable (String, Bytes) -> Bool) {
             (self.secret, self.load, self.store) = (secret, load, store)
         }
     }

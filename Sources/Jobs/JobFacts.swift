@@ -66,6 +66,8 @@ package enum JobRefusal: Error, Sendable {
     case answeredBefore(job: U256)
     /// Fewer than `smallestGroup` subjects of one table lie between this question and an earlier one.
     case overlap(job: U256, table: String, smallestGroup: Int)
+    /// Whom this question reaches could not be written down: a later one could not be judged by it.
+    case cohortNotKept
     case table(LocalTablesError)
     case local(LocalEvaluator.LocalError)
 
@@ -77,7 +79,7 @@ package enum JobRefusal: Error, Sendable {
         case .seatsNotClaimed: "seats"
         case .tooLittleTime: "time"
         case .answeredBefore, .overlap: "overlap"
-        case .table, .local: "input"
+        case .cohortNotKept, .table, .local: "input"
         }
     }
     /// For everybody: one line with its class in front. What is wrong with this member's own data stays in its own log.
@@ -93,7 +95,7 @@ package enum JobRefusal: Error, Sendable {
         case .answeredBefore(let job): "overlap: job \(job) asked the same of the same data; its answer stands"
         case .overlap(let job, let table, let k):
             "overlap: this and job \(job) differ by fewer than \(k) subjects of \(table); use the groups of job \(job)"
-        case .table, .local: "input: withdrawn (see its log)"
+        case .cohortNotKept, .table, .local: "input: withdrawn (see its log)"
         }
     }
     /// Travels behind the arguments of `decline`; `reason` is its hash.

@@ -87,8 +87,13 @@ package struct NodeService: Sendable {
             secret: sha256(Bytes("entente/node/cohort-secret/v1".utf8) + nodeKey.secretBytes).bytes,
             load: { directory.has("cohorts/\($0)") ? try? directory.read("cohorts/\($0)") : nil },
             store: { name, bytes in
-                do { try directory.makeDirectory("cohorts"); try directory.write("cohorts/\(name)", bytes) } catch {
+                do {
+                    try directory.makeDirectory("cohorts")
+                    try directory.write("cohorts/\(name)", bytes)
+                    return true
+                } catch {
                     log.write("cohort", ["problem": .string("\(error)")])
+                    return false
                 }
             })
         let agent = Agent(

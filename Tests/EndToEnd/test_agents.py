@@ -215,3 +215,29 @@ def test_a_question_too_close_to_an_earlier_one_is_refused_by_its_owner(study):
     study.up("south", first=False)
     out, error, code = asked(age + 1, "SUM(i.target) AS total")
     assert code != 0 and "declined: overlap" in error, out + error
+
+
+def test_an_owner_that_cannot_write_down_whom_a_question_reaches_declines(study):
+    who, kept = study.researcher(), study.at("south/cohorts")
+    purse = study.units(who)
+    kept.rename(study.at("south/cohorts.kept"))
+    kept.write_text("in the way")
+    try:
+        job, said = study.refunded(study.ask(who))
+    finally:
+        kept.unlink()
+        study.at("south/cohorts.kept").rename(kept)
+    assert "south declined: input" in said and study.units(who) == purse, said
+
+
+def test_an_owner_whose_table_is_gone_declines_and_nothing_is_spent(study):
+    who = study.researcher()
+    purse = study.units(who)
+    study.at("south.csv").rename(study.at("south.away"))
+    try:
+        job, said = study.refunded(study.ask(who))
+    finally:
+        study.at("south.away").rename(study.at("south.csv"))
+    assert "south declined: input" in said and "south.csv" not in said and study.units(who) == purse, said
+    out, error = study.ask(who).communicate(timeout=55)
+    assert "442" in out, out + error
