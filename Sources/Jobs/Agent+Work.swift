@@ -215,11 +215,8 @@ extension Agent {
 
     nonisolated func report(_ id: U256, _ stage: SessionRun.Stage, _ session: Session?) {
         if let session { blame.watch(session) }
-        Task { await self.noteStage(id, stage, rounds: session?.traffic.rounds) }
-    }
-    private func noteStage(_ id: U256, _ stage: SessionRun.Stage, rounds: Int?) {
-        record(id, stage.rawValue)
-        progressBoard.withLock { $0[id, default: JobProgress(job: id)].stage = stage.rawValue }
+        progressBoard.withLock { $0[id, default: JobProgress(job: id)].enter(stage.rawValue) }
+        Task { await self.record(id, stage.rawValue) }
     }
 
     /// Every honest seat that holds all boxes sends; the first seats first, so that one transaction usually does.

@@ -200,6 +200,9 @@ final class DemoRun: @unchecked Sendable {
             String(
                 format: "a transaction is final after %.1f ms (p50), %.1f ms (p95), from sending to its receipt", finality.p50, finality.p95
             ))
+        report.say(
+            "bytes that the four sent for job 1, by phase: \(bytesByPhase.map { "\($0.phase) \($0.bytes >> 10) KiB" }.joined(separator: ", "))"
+        )
         peakMemory = nodes.residentBytes + peakMemoryBytes()
         try report.check(
             "memory", "\(peakMemory >> 20) MiB in all \(nodes.names.count + 1) processes together, under 1 GB", peakMemory < 1_000_000_000,
@@ -207,6 +210,16 @@ final class DemoRun: @unchecked Sendable {
         let path = nodes.pagePath
         try Foundation.Data(try await page().html.utf8).write(to: URL(fileURLWithPath: path))
         report.say("everything on one page: \(path)")
+    }
+
+    /// Of job 1, as the members' own agents counted them.
+    private var bytesByPhase: [(phase: String, bytes: Int)] {
+        var sums: [(phase: String, bytes: Int)] = []
+        for entry in Self.founders.flatMap({ lanes[$0]?["sent"]?.asArray ?? [] }) {
+            guard let phase = entry["stage"]?.asString, let bytes = entry["bytes"]?.asInt else { continue }
+            if let known = sums.firstIndex(where: { $0.phase == phase }) { sums[known].bytes += bytes } else { sums.append((phase, bytes)) }
+        }
+        return sums.filter { $0.bytes > 0 }
     }
 
     private func page() async throws -> DemoPage {
