@@ -70,9 +70,6 @@ struct Members: AsyncParsableCommand {
 
     func run() async throws {
         let desk = try await at.desk(), members = try await desk.members(), validators = Swift.Set(try await desk.validators())
-        func wide(_ text: String, _ width: Int) -> String {
-            text.count < width ? text + String(repeating: " ", count: width - text.count) : text
-        }
         at.say(
             members.map { m in
                 "\(wide(m.name, 14))  \(m.account)  \(wide(validators.contains(m.nodeKey) ? "validates" : "", 9))  \(wide(m.contact.isEmpty ? "-" : m.contact, 21))  \(m.roles.text)"

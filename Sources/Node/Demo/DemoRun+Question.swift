@@ -135,7 +135,7 @@ extension DemoRun {
             seen: "transaction \(settlement.transaction), sum \(sum), fee \(opened.fee)")
         for name in Self.founders {
             report.say(
-                "\(name.padding(toLength: 10, withPad: " ", startingAt: 0))  +\(Desk.money(gains[desk(name).account] ?? .zero)): data and a seat"
+                "\(wide(name, 10))  +\(Desk.money(gains[desk(name).account] ?? .zero)): data and a seat"
             )
         }
         // No member's key opens a box, and all four signed before any box left.

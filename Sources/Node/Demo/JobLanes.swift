@@ -23,9 +23,6 @@ struct JobLanes: Sendable {
         }
 
         var text: String {
-            func wide(_ text: String, _ width: Int) -> String {
-                text.count < width ? text + String(repeating: " ", count: width - text.count) : text
-            }
             let waits = waitingFor.isEmpty ? "" : "  waits for \(waitingFor.joined(separator: ", "))"
             return
                 "\(wide(member, 10))  \(wide(phase, 10))  \(wide("\(rows) rows", 8))  \(wide("round \(rounds)\(plannedRounds > 0 ? " of \(max(rounds, plannedRounds))" : "")", 15))"
