@@ -193,7 +193,20 @@ package struct Plan: Sendable {
         var difference: Polynomial
         var test: Test
         var width: Int
-        enum Test: String, Hashable, Sendable { case less, atMost, equal, unequal }
+        enum Test: String, Hashable, Sendable {
+            case less, atMost, equal, unequal
+
+            /// Of two sides whose difference is mirrored for `greater` and `atLeast`.
+            init(_ op: Operator) {
+                self =
+                    switch op {
+                    case .equal: .equal
+                    case .unequal: .unequal
+                    case .less, .greater: .less
+                    default: .atMost
+                    }
+            }
+        }
     }
 
     var groupWidth: Int { 1 + openedWords }

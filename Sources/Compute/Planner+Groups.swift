@@ -101,15 +101,8 @@ extension Planner {
         }
         let text = query.text(e)
         if op == .greater || op == .atLeast { difference.value = difference.value.times(-1) }
-        let test: Plan.Comparison.Test =
-            switch op {
-            case .equal: .equal
-            case .unequal: .unequal
-            case .less, .greater: .less
-            default: .atMost
-            }
         var parts = [
-            Plan.Condition.test(.init(difference: difference.value, test: test, width: try width(difference.value, rows: rows, text)))
+            Plan.Condition.test(.init(difference: difference.value, test: .init(op), width: try width(difference.value, rows: rows, text)))
         ]
         for word in difference.needs.sorted() {
             parts.append(.test(.init(difference: column(word).times(-1), test: .less, width: try width(column(word), rows: rows, text))))

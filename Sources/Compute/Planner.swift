@@ -558,14 +558,7 @@ struct Planner {
         }
         let bound = magnitude(of: difference)
         guard bound < 1 << 62 else { throw .range(expression: query.text(e), rows: 1, planes: Planes.bits(bound), maximum: 62) }
-        let test: Plan.Comparison.Test =
-            switch op {
-            case .equal: .equal
-            case .unequal: .unequal
-            case .less, .greater: .less
-            default: .atMost
-            }
-        return Plan.Comparison(difference: difference, test: test, width: Planes.bits(bound + 1) + 1)
+        return Plan.Comparison(difference: difference, test: .init(op), width: Planes.bits(bound + 1) + 1)
     }
 
     // MARK: ranges
